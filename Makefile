@@ -1,0 +1,65 @@
+# make demo    the auction house on http://127.0.0.1:5000 (HOST= and PORT= override)
+# make test    everything that must hold: ruff, mypy, pytest with real clients
+# make bench   speed, beside the peers (BENCH=chat,echo PEERS=node,eventlet choose)
+# make lock    pin the newest versions that pyproject.toml admits
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+MARKS  := .make
+HOST   ?= 127.0.0.1
+PORT   ?= 5000
+
+.PHONY: demo test bench lock clean browser
+
+demo: $(MARKS)/run $(MARKS)/npm
+	HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/auction/app.py
+
+test: $(MARKS)/test $(MARKS)/npm browser
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(MARKS)/test
+	$(BIN)/python benchmarks/run.py --install
+	$(BIN)/python benchmarks/run.py
+
+lock: $(MARKS)/venv
+	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe --extra test \
+		--output-file requirements-test.txt pyproject.toml
+	npm install --package-lock-only --no-audit --no-fund
+
+clean:
+	rm -rf $(VENV) $(MARKS) node_modules
+
+# --- the environment: made once, made again when a lock file changes
+
+$(MARKS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Greenwire needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@mkdir -p $(MARKS) && touch $@
+
+$(MARKS)/run: requirements.txt pyproject.toml | $(MARKS)/venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(MARKS)/test: requirements-test.txt $(MARKS)/run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.txt
+	@touch $@
+
+# The demo works without: its pages say that they are not live. The tests do not.
+$(MARKS)/npm: package-lock.json | $(MARKS)/venv
+	@if command -v npm >/dev/null; then npm ci --no-audit --no-fund && touch $@; \
+	else echo "npm is missing (apt-get install npm): no JavaScript client"; \
+		test -z "$$CI"; fi
+
+browser:
+	@if ! command -v chromium >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+		else echo "chromium is missing (apt-get install chromium): the browser tests are skipped"; fi; fi
