@@ -1,0 +1,37 @@
+"""From an HTTP exchange to an open WebSocket."""
+
+from collections.abc import Callable
+
+from ..http.exchange import Exchange
+from ..limits import Limits
+from ..loop import Loop
+from .connection import WebSocketConnection
+from .handshake import accept_key, response_head
+
+
+def accept(
+    exchange: Exchange,
+    loop: Loop,
+    limits: Limits,
+    headers: list[tuple[str, str]],
+    on_message: Callable[[str | bytes], None],
+    on_closed: Callable[[WebSocketConnection, int], None],
+) -> WebSocketConnection:
+    """Judge the handshake and take the transport over; the caller calls ``start`` when it is ready to receive.
+
+    Raises :class:`RemoteProtocolError` while the exchange can still be answered.
+    """
+    request = exchange.request
+    key = accept_key(request.method, request.version, request.get)
+    http = exchange.connection
+    transport, early = exchange.upgrade()
+
+    def closed(socket: WebSocketConnection, code: int) -> None:
+        http.server.closed(socket)
+        on_closed(socket, code)
+
+    socket = WebSocketConnection(
+        loop, transport, limits, response_head(key, headers), early, on_message, closed
+    )
+    http.server.replace(http, socket)
+    return socket

@@ -1,0 +1,466 @@
+"""A WebSocket on a connection that HTTP has handed over (RFC 6455), frames parsed by picows.
+
+What picows checks: masks, lengths, opcodes, control frames, close codes. What is checked here on top: reserved
+bits, the order of fragments, UTF-8, the size of a whole message and the number of its fragments.
+
+The take-over. picows' protocol object is built for a server, is given a constant upgrade request through a
+*wire* that swallows the answer it writes (ours has gone out already), then the bytes that came behind the real
+request, and then becomes the transport's protocol. From there on the only thing that it writes by itself is
+the close frame of a failed connection: so a write on the wire means "fail".
+
+==========  =========================================  ==================================
+state       meaning                                    leaves by
+==========  =========================================  ==================================
+OPEN        messages flow                              ``close`` → CLOSING, peer → LINGERING
+CLOSING     our close frame is out, theirs is awaited  theirs or the timeout → LINGERING
+LINGERING   nothing is sent any more; what still       peer's FIN or the timeout → CLOSED
+            comes is thrown away, so that the peer
+            reads our close frame and not a reset
+CLOSED      TCP is gone
+==========  =========================================  ==================================
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
+
+from ..limits import Limits
+from ..loop import Loop
+from .frame import close_frame, pong_frame
+
+log = logging.getLogger("greenwire")
+
+_TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+_PING, _PONG = WSMsgType.PING, WSMsgType.PONG
+_REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+CUT_OFF = -1  # the close code of a peer that was cut off because it did not read
+_BIG = 65_536  # a message beyond this makes picows keep a buffer that is worth giving back
+
+
+class State(Enum):
+    """See the table at the head of this file."""
+
+    OPEN = auto()
+    CLOSING = auto()
+    LINGERING = auto()
+    CLOSED = auto()
+
+
+class WebSocketConnection(WSListener):
+    """One open WebSocket: messages in by *on_message*, frames out by :meth:`write`.
+
+    Made with the 101 *head*, which it sends, and *early*, the bytes that came behind the request.
+
+    *on_message* may raise nothing. *on_closed* is called once, when TCP is gone, with the close code that the
+    peer sent: 1005 for none, 1006 where TCP ended without a close frame, ``CUT_OFF`` where we ended it because
+    the peer did not read.
+    """
+
+    __slots__ = (
+        "_early",
+        "_held",
+        "_held_bytes",
+        "_limit",
+        "_limits",
+        "_loop",
+        "_message",
+        "_message_bytes",
+        "_message_type",
+        "_on_closed",
+        "_on_message",
+        "_out",
+        "_out_bytes",
+        "_timer",
+        "_transport",
+        "close_code",
+        "state",
+    )
+
+    def __init__(
+        self,
+        loop: Loop,
+        transport: asyncio.Transport,
+        limits: Limits,
+        head: bytes,
+        early: bytes,
+        on_message: Callable[[str | bytes], None],
+        on_closed: Callable[["WebSocketConnection", int], None],
+    ) -> None:
+        self.state = State.OPEN
+        self.close_code = 1006
+        self._loop = loop
+        self._transport = transport
+        self._limits = limits
+        self._limit = limits.queued_bytes
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._message: list[bytes] | None = None  # the fragments so far
+        self._message_bytes = 0
+        self._message_type = _TEXT
+        self._held: list[str | bytes] | None = None  # while paused: what picows had parsed already
+        self._held_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+        sock = transport.get_extra_info("socket")
+        if sock is not None:  # bounds what one read can bring, and so what picows' buffer can grow to
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
+        transport.write(head)
+        self._early: tuple[WSProtocol, bytes] | None = (self._take_over(), early)
+
+    def start(self) -> None:
+        """The owner is ready: deliver what came right behind the request."""
+        if self._early is not None:
+            (protocol, early), self._early = self._early, None
+            self._feed(protocol, early)
+
+    def _take_over(self) -> WSProtocol:
+        protocol = _new_protocol(self, self._limits.message_bytes)
+        wire = _Wire(self)
+        protocol.connection_made(wire)
+        self._feed(protocol, _REQUEST)
+        wire.armed = True
+        self._transport.set_protocol(protocol)
+        return protocol
+
+    @staticmethod
+    def _feed(protocol: WSProtocol, data: bytes) -> None:
+        while data:
+            room = protocol.get_buffer(-1)
+            part, data = data[: len(room)], data[len(room) :]
+            room[: len(part)] = part
+            protocol.buffer_updated(len(part))
+
+    def listen(self, on_message: Callable[[str | bytes], None]) -> None:
+        """From now on messages go to *on_message*."""
+        self._on_message = on_message
+
+    # --- out
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What the kernel has not taken yet."""
+        return self._out_bytes + self._transport.get_write_buffer_size()
+
+    def write(self, frame: bytes) -> None:
+        """Send *frame* at the end of this turn, in one system call with all others of the turn.
+
+        A peer for which more than ``limits.queued_bytes`` wait is cut off.
+        """
+        out = self._out
+        if not out:
+            self._loop.mark_dirty(self)
+        out.append(frame)
+        self._out_bytes += len(frame)
+        if self._out_bytes > self._limit:
+            self._overflow()
+
+    def flush(self) -> None:
+        """Hand this turn's frames to the kernel."""
+        out = self._out
+        if not out:
+            return
+        transport = self._transport
+        if transport.get_write_buffer_size() > self._limit:
+            self._overflow()
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._out_bytes = 0
+        transport.write(data)
+
+    def _overflow(self) -> None:
+        # A burst of one turn may be larger than the limit: it counts only with what the kernel has not taken.
+        if self._transport.get_write_buffer_size() > self._limit or self._out_bytes > 2 * self._limit:
+            self.close_code = CUT_OFF
+            self.abort()
+        elif self._out_bytes > self._limit:
+            self.flush()
+
+    # --- in
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """One frame, unmasked and checked by picows. The hot path is one whole text message."""
+        try:
+            kind = frame.msg_type
+            if self.state is not State.OPEN or frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self._unusual(frame)
+            elif kind is _TEXT and frame.fin and self._message is None:
+                text = frame.get_payload_as_utf8_text()
+                if self._held is None:
+                    self._on_message(text)
+                else:
+                    self._hold(text)
+            elif kind is _BINARY and frame.fin and self._message is None:
+                self._deliver(frame.get_payload_as_bytes())
+            else:
+                self._unusual(frame)
+            if frame.payload_size > _BIG and frame.last_in_buffer and not frame.tail_size:
+                self._give_buffer_back()
+        except UnicodeDecodeError:
+            self.fail(1007, "invalid UTF-8")
+        except Exception:
+            log.exception("internal error while reading a WebSocket")
+            self.fail(1011, "")
+
+    def _unusual(self, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            self._close_arrives(frame)
+        elif self.state is not State.OPEN:
+            return  # 5.5.1: after our close frame nothing that comes is of interest but theirs
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.fail(1002, "reserved bits are set")  # 5.2: no extension was negotiated
+        elif kind == _PING:
+            self.write(pong_frame(frame.get_payload_as_bytes()))
+        elif kind != _PONG:  # 5.5.3: an unsolicited pong means nothing
+            self._fragment_arrives(frame)
+
+    def _fragment_arrives(self, frame: WSFrame) -> None:
+        # 5.4: the first has the type, the others are continuations; messages do not interleave.
+        if (frame.msg_type == _CONTINUATION) != (self._message is not None):
+            self.fail(1002, "fragments out of order")
+            return
+        if self._message is None:
+            self._message, self._message_bytes, self._message_type = [], 0, frame.msg_type
+        self._message.append(frame.get_payload_as_bytes())
+        self._message_bytes += frame.payload_size
+        if self._message_bytes > self._limits.message_bytes or len(self._message) > self._limits.fragments:
+            self._message = None
+            self.fail(1009, "message too big")
+        elif frame.fin:
+            data, self._message = b"".join(self._message), None
+            self._deliver(data.decode() if self._message_type == _TEXT else data)
+
+    def _deliver(self, message: str | bytes) -> None:
+        if self._held is None:
+            self._on_message(message)
+        else:
+            self._hold(message)
+
+    def _give_buffer_back(self) -> None:
+        # picows' buffer never shrinks. Between two frames a fresh parser can take its place.
+        if self.state is State.OPEN and not self._transport.is_closing():
+            self._take_over()
+
+    # --- a pause, while the owner has too much to do for this peer
+
+    def pause(self) -> None:
+        """Stop reading. What picows has read already is held here."""
+        if self._held is None and self.state is State.OPEN:
+            self._held = []
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Deliver what was held and read on."""
+        held, self._held, self._held_bytes = self._held, None, 0
+        if held is None:
+            return
+        for n, message in enumerate(held):
+            if self._held is not None:  # paused again
+                self._held.extend(held[n:])
+                self._held_bytes = sum(map(len, self._held))
+                return
+            self._on_message(message)
+        if self._held is None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _hold(self, message: str | bytes) -> None:
+        if self._held is None:
+            return
+        self._held.append(message)
+        self._held_bytes += len(message)
+        if self._held_bytes > self._limits.held_bytes:
+            self.close_code = CUT_OFF
+            self.abort()
+
+    # --- the end
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Start the closing handshake; TCP is closed when the peer has answered, or at the timeout."""
+        if self.state is not State.OPEN:
+            return
+        self.write(close_frame(code, reason))
+        self.state = State.CLOSING
+        if self._held is not None:  # read on, for the peer's close frame
+            self._held = None
+            self._transport.resume_reading()
+        self._timer = self._loop.call_later(self._limits.close_timeout_s, self._linger)
+
+    def shutdown(self) -> None:
+        """The server stops: 1001, going away."""
+        self.close(1001, "server shutting down")
+
+    def abort(self) -> None:
+        """End TCP at once: a peer that does not read would never see a close frame."""
+        if self.state is not State.CLOSED:
+            self._out.clear()
+            self._out_bytes = 0
+            self._transport.abort()
+
+    def fail(self, code: int, reason: str) -> None:
+        """7.1.7: tell the peer why, and end without waiting for its answer."""
+        self.failed(close_frame(code, reason))
+
+    def failed(self, frame: bytes) -> None:
+        """The connection fails with this close frame, ours or picows'."""
+        if self.state in (State.OPEN, State.CLOSING):
+            if self.state is State.OPEN:
+                self.write(frame)
+            self._linger()
+
+    def _close_arrives(self, frame: WSFrame) -> None:
+        if self.state not in (State.OPEN, State.CLOSING):
+            return
+        code: int = frame.get_close_code()  # type: ignore[assignment]  # an IntEnum member, or an int for 3000 up
+        self.close_code = 1005 if code == 0 else int(code)
+        if self.state is State.OPEN:  # 5.5.1: answer with the code that was received
+            self.write(close_frame(None if self.close_code == 1005 else self.close_code))
+        self._linger()
+
+    def _linger(self) -> None:
+        """7.1.1: the server closes TCP, first its own direction; what still comes is thrown away."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.state = State.LINGERING
+        self._held = None
+        self.flush()
+        transport = self._transport
+        if transport.is_closing():
+            return
+        transport.set_protocol(_Drain(self))
+        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._timer = self._loop.call_later(self._limits.close_timeout_s, self.abort)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """TCP is gone while picows was in charge."""
+        self.gone()
+
+    def gone(self) -> None:
+        """TCP is gone."""
+        if self.state is State.CLOSED:
+            return
+        self.state = State.CLOSED
+        if self._timer is not None:
+            self._timer.cancel()
+        self._out.clear()
+        self._on_closed(self, self.close_code)
+        self._on_message = _ignore  # the owner is referred to no longer
+
+    def pause_writing(self) -> None:
+        """Nothing: ``write`` and ``flush`` count for themselves."""
+
+    def resume_writing(self) -> None:
+        """Nothing, likewise."""
+
+
+def _ignore(message: str | bytes) -> None:
+    pass
+
+
+class _Drain(asyncio.BufferedProtocol):
+    """Throws away what comes until the peer ends."""
+
+    _SINK = bytearray(65_536)
+
+    def __init__(self, owner: WebSocketConnection) -> None:
+        self._owner = owner
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._SINK
+
+    def buffer_updated(self, nbytes: int) -> None:
+        pass
+
+    def eof_received(self) -> bool:
+        return False  # close
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.gone()
+
+
+class _Wire:
+    """What picows takes for the transport."""
+
+    __slots__ = ("_owner", "armed")
+
+    def __init__(self, owner: WebSocketConnection) -> None:
+        self._owner = owner
+        self.armed = False  # before the take-over is complete picows writes its own 101: swallowed
+
+    def write(self, data: bytes) -> None:
+        if self.armed:
+            self._owner.failed(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 1  # not nothing: else picows would write to the descriptor itself
+
+    def get_extra_info(self, name: str) -> Any:
+        return _NO_SOCKET if name == "socket" else None
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """picows closes some time after a failure: by then we have."""
+
+    abort = close
+
+
+class _NoSocket:
+    """The socket options are set by net/; picows' system calls for them are saved."""
+
+    def setsockopt(self, *args: object) -> None: ...
+
+    def getsockopt(self, *args: object) -> int:
+        return 1
+
+    def fileno(self) -> int:
+        return -1
+
+
+class _NoLog:
+    """picows makes one ``logging.Logger`` a connection (10 KB) from a real one, so it gets this."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return False
+
+    def info(self, *args: object, **kwargs: object) -> None: ...
+
+    error = warning = exception = log = info
+
+
+_NO_SOCKET = _NoSocket()
+_NO_LOG = _NoLog()
+
+
+def _new_protocol(listener: WSListener, max_frame_bytes: int) -> WSProtocol:
+    return WSProtocol(
+        None,
+        None,
+        False,
+        lambda request: listener,
+        _NO_LOG,
+        False,
+        None,
+        False,
+        0,
+        0,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        False,
+        max_frame_bytes,
+        None,
+        2_048,
+    )
