@@ -1,0 +1,132 @@
+"""One Engine.IO client: its session, its WebSocket if it has one, and who listens to it.
+
+The session decides (session.py); a peer carries out. Its owner, the layer above, is two callables:
+``on_message(payload)`` and ``on_close(reason)``, replaced by the owner when the peer is handed to it.
+
+While the owner has too much to do for this client it calls ``pause``: a WebSocket is not read, and what a POST
+still brings is held here, its answer with it, so that the client does not send the next.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import RemoteProtocolError
+from ..websocket.connection import CUT_OFF, WebSocketConnection
+from .packet import Outgoing
+from .session import Reason, Session
+
+Deliver = Callable[[str | bytes], None]
+
+
+class Peer:
+    """A session and its I/O. Loop thread only."""
+
+    __slots__ = (
+        "_held",
+        "_on_drained",
+        "_on_protocol_error",
+        "close_code",
+        "on_close",
+        "on_message",
+        "opened_at",
+        "posting",
+        "request",
+        "session",
+        "sid",
+        "socket",
+    )
+
+    def __init__(
+        self, sid: str, request: Any, now: float, on_protocol_error: Callable[["Peer", RemoteProtocolError], None]
+    ) -> None:
+        self.sid = sid
+        self.request = request  # the handshake's
+        self.opened_at = now
+        self.session: Session
+        self.socket: WebSocketConnection | None = None
+        self.on_message: Deliver = _nobody
+        self.on_close: Callable[[Reason], None] = _nobody
+        self.posting = False  # a POST is being read; it has meaning in POLLING and PROBING
+        self._held: deque[str | bytes] | None = None  # not None: paused
+        self._on_drained: Callable[[], None] | None = None
+        self._on_protocol_error = on_protocol_error
+
+    @property
+    def transport(self) -> str:
+        """``"polling"`` or ``"websocket"``."""
+        return "polling" if self.socket is None else "websocket"
+
+    def send(self, packet: Outgoing) -> None:
+        """Send by whatever transport is in charge."""
+        self.session.send(packet)
+
+    def flush(self) -> None:
+        """End of turn: answer a poll that waits."""
+        self.session.flush()
+
+    def close(self, reason: Reason = Reason.SERVER) -> None:
+        """Close the session from our side."""
+        self.session.close(reason)
+
+    # --- in
+
+    def socket_receives(self, message: str | bytes) -> None:
+        """A message on the WebSocket that is in charge. The hot path."""
+        try:
+            payload = self.session.receive(message)
+        except RemoteProtocolError as error:
+            self._on_protocol_error(self, error)
+            return
+        if payload is not None:
+            self.on_message(payload)
+
+    def socket_closed(self, socket: WebSocketConnection, code: int) -> None:
+        """The WebSocket that was in charge is gone."""
+        if code == CUT_OFF:
+            self.session.close(Reason.TRANSPORT_ERROR)
+        self.session.socket_closes()
+
+    def deliver(self, payloads: list[str | bytes], on_drained: Callable[[], None]) -> None:
+        """The messages of one POST, in order; *on_drained* is called when the owner has taken them all."""
+        for n, payload in enumerate(payloads):
+            if self._held is not None:
+                self._held.extend(payloads[n:])
+                self._on_drained = on_drained
+                return
+            self.on_message(payload)
+        on_drained()
+
+    # --- a pause
+
+    def pause(self) -> None:
+        """Take nothing more in from this client for now."""
+        if self._held is None:
+            self._held = deque()
+            if self.socket is not None:
+                self.socket.pause()
+
+    def resume(self) -> None:
+        """Go on, first with what was held."""
+        held, self._held = self._held, None
+        while held:
+            self.on_message(held.popleft())
+            if self._held is not None:  # paused again meanwhile
+                self._held = held
+                return
+        drained, self._on_drained = self._on_drained, None
+        if drained is not None:
+            drained()
+        if self.socket is not None:
+            self.socket.resume()
+
+    def upgraded(self, socket: WebSocketConnection) -> None:
+        """The WebSocket is in charge from now on."""
+        self.socket = socket
+        socket.listen(self.socket_receives)
+        if self._held is not None:
+            socket.pause()
+
+
+def _nobody(*_: object) -> None:
+    pass
