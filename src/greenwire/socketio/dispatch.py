@@ -1,0 +1,390 @@
+"""From an incoming packet to the user's handler and back: connect, events, acknowledgements, disconnect.
+
+The methods are in two groups. Those of the loop thread change members and rooms and never wait. Those named
+``_run_*`` run in a runner, call the user's function through the face (the bare server, or Flask), and post what
+came of it back. User code fails here and nowhere else: an exception is logged, at most once a second for each
+handler, and ends nothing.
+"""
+
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from threading import Lock
+from typing import Any, Protocol
+
+from ..engineio.packet import Outgoing
+from ..engineio.session import Reason
+from ..errors import ConnectionRefusedError, EncodeError, RemoteProtocolError, refusal
+from ..ids import new_id
+from ..limits import Limits
+from ..loop import Loop
+from ..quiet import QuietLog
+from ..runners import Runner, TaskRunner
+from .client import Ack, Client, Connect, Disconnect, Event, Incoming, Member, MemberState
+from .handlers import Handler, Handlers, describe
+from .packet import Codec, encode_ack, encode_connect, encode_connect_error, encode_disconnect
+from .rooms import Rooms
+
+log = logging.getLogger("greenwire")
+
+REJECTED = refusal(())
+FAILED: dict[str, object] = {"message": "Internal server error"}
+INVALID_NAMESPACE: dict[str, object] = {"message": "Invalid namespace"}
+TOO_MANY_NAMESPACES: dict[str, object] = {"message": "Too many namespaces"}
+
+
+class PeerLike(Protocol):
+    """What this layer needs of an Engine.IO client."""
+
+    on_message: Callable[[str | bytes], None]
+    on_close: Callable[[Reason], None]
+
+    def send(self, packet: Outgoing) -> None: ...
+    def close(self, reason: Reason = ...) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Face(Protocol):
+    """How user code is called. *args* are those of the event, without name."""
+
+    def run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+        """Call ``handler.fn`` in a runner. May raise what the user's code raises."""
+
+    async def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+        """Likewise, for an ``async def`` handler, on the loop."""
+
+    def run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
+        """Call what the user gave as ``callback=`` with the client's answer."""
+
+
+class Dispatcher:
+    """All clients of one process and the handlers that serve them."""
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        limits: Limits,
+        codec: Codec,
+        face: Face,
+        *,
+        loop: Loop,
+        runner: Runner,
+        tasks: TaskRunner,
+        quiet: QuietLog,
+        on_bad_client: Callable[[Any, RemoteProtocolError], None],
+    ) -> None:
+        self.spaces: dict[str, Rooms[Member]] = {}
+        self._handlers = handlers
+        self._limits = limits
+        self._codec = codec
+        self._face = face
+        self._loop = loop
+        self._runner = runner
+        self._tasks = tasks
+        self._quiet = quiet
+        self._on_bad_client = on_bad_client
+
+    # --- clients come, speak and go (loop thread)
+
+    def opened(self, peer: PeerLike) -> None:
+        """A new Engine.IO session."""
+        client = Client(peer, self._codec, self._limits)
+        peer.on_message = partial(self._receive, client)
+        peer.on_close = partial(self._lost, client)
+        self._arm(client)
+
+    def _receive(self, client: Client, payload: str | bytes) -> None:
+        try:
+            incoming = client.receive(payload)
+        except RemoteProtocolError as error:
+            self._on_bad_client(client.peer, error)
+            return
+        if incoming.__class__ is Event:
+            self._event(incoming)
+        elif incoming is not None:
+            self._rare(client, incoming)
+
+    def _rare(self, client: Client, incoming: Incoming) -> None:
+        match incoming:
+            case Connect(namespace, auth):
+                self._connect(client, namespace, auth)
+            case Ack(member, callback, args):
+                self._acknowledged(member, callback, args)
+            case Disconnect(member):
+                self._leave(member, Reason.CLIENT)
+
+    def _lost(self, client: Client, reason: Reason) -> None:
+        """The Engine.IO session is over."""
+        self._disarm(client)
+        for member in tuple(client.members.values()):
+            self._leave(member, reason)
+
+    def _arm(self, client: Client) -> None:
+        """A client that is in no namespace is not kept for ever."""
+        self._disarm(client)
+        client.timer = self._loop.call_later(self._limits.connect_timeout_s, client.peer.close)
+
+    @staticmethod
+    def _disarm(client: Client) -> None:
+        if client.timer is not None:
+            client.timer.cancel()
+            client.timer = None
+
+    # --- connect
+
+    def _connect(self, client: Client, namespace: str, auth: Any) -> None:
+        if not self._handlers.accepts(namespace):
+            self._refuse(client, namespace, INVALID_NAMESPACE)
+            return
+        if len(client.members) >= self._limits.namespaces:
+            self._refuse(client, namespace, TOO_MANY_NAMESPACES)
+            return
+        self._disarm(client)
+        member = Member(new_id(), namespace, client, client.peer.send)
+        client.members[namespace] = member
+        self.spaces.setdefault(namespace, Rooms()).add(member)
+        handler = self._handlers.find(namespace, "connect")
+        if handler is None:
+            self._connected(member, None)
+        else:
+            self._start(self._run_connect, self._run_connect_async, handler, member, [auth])
+
+    def _run_connect(self, handler: Handler, member: Member, args: list[Any]) -> None:
+        try:
+            result = self._face.run(handler, member, "connect", args)
+            error = REJECTED if result is False else None
+        except Exception as exception:
+            error = self._refusal_for(handler, exception)
+        self._loop.post(self._connected, member, error)
+
+    async def _run_connect_async(self, handler: Handler, member: Member, args: list[Any]) -> None:
+        try:
+            result = await self._face.run_async(handler, member, "connect", args)
+            error = REJECTED if result is False else None
+        except Exception as exception:
+            error = self._refusal_for(handler, exception)
+        self._connected(member, error)
+
+    def _refusal_for(self, handler: Handler, exception: Exception) -> dict[str, object]:
+        if isinstance(exception, ConnectionRefusedError):
+            return exception.error_args
+        if isinstance(exception, OSError) and type(exception).__name__ == "ConnectionRefusedError":
+            return {"message": "Connection refused by server"}  # Python's own, raised by mistake or meant so
+        self._failed(handler, exception)
+        return FAILED
+
+    def _connected(self, member: Member, error: dict[str, object] | None) -> None:
+        """The connect handler is done: CONNECTING → CONNECTED, or gone."""
+        client = member.client
+        if member.lost is Reason.SERVER:
+            error = error or REJECTED  # the handler itself has disconnected the client
+        if error is not None:
+            self._take_early(member)
+            self._gone(member)
+            self._refuse(client, member.namespace, error)
+            return
+        member.accepted(encode_connect(self._codec, member.namespace, member.sid))
+        for event in self._take_early(member):
+            self._event(event)
+        if member.lost is not None:
+            self._leave(member, member.lost)
+
+    def _refuse(self, client: Client, namespace: str, error: dict[str, object]) -> None:
+        try:
+            packet = encode_connect_error(self._codec, namespace, error)
+        except EncodeError:
+            log.exception("the data of a ConnectionRefusedError cannot be sent")
+            packet = encode_connect_error(self._codec, namespace, {"message": error["message"]})
+        client.peer.send(packet)
+
+    @staticmethod
+    def _take_early(member: Member) -> list[Event]:
+        early, member.early = member.early or [], None
+        member.client.in_flight -= len(early)
+        return early
+
+    # --- events
+
+    def _event(self, event: Event) -> None:
+        member = event.member
+        if member.state is not MemberState.CONNECTED:
+            self._event_too_early(event)
+            return
+        handler = self._handlers.find(member.namespace, event.name)
+        if handler is None:
+            return  # nobody listens: no acknowledgement either
+        self._take_in(member.client)
+        if handler.is_async:
+            self._tasks.start(self._run_event_async(handler, event))
+        else:
+            self._runner.start(self._run_event, handler, event)
+
+    def _event_too_early(self, event: Event) -> None:
+        member = event.member
+        if member.state is MemberState.CONNECTING:  # it waits for the connect handler
+            self._take_in(member.client)
+            member.early = [*(member.early or ()), event]
+
+    def _take_in(self, client: Client) -> None:
+        """Count an event in, and stop reading from a client that has enough of them in flight."""
+        client.in_flight += 1
+        if client.in_flight >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
+            client.peer.pause()
+
+    def _finished(self, member: Member, answer: Outgoing | None) -> None:
+        """An event's handler is done."""
+        client = member.client
+        client.in_flight -= 1
+        if answer is not None:
+            member.send(answer)
+        if client.in_flight <= self._limits.events_in_flight // 2:
+            client.peer.resume()
+
+    def _run_event(self, handler: Handler, event: Event) -> None:
+        member = event.member
+        try:
+            result = self._face.run(handler, member, event.name, event.args)
+            answer = self._answer(event, result) if event.ack_id is not None else None
+        except Exception as exception:
+            self._failed(handler, exception)
+            answer = None
+        self._loop.post(self._finished, member, answer)
+
+    async def _run_event_async(self, handler: Handler, event: Event) -> None:
+        answer = None
+        try:
+            result = await self._face.run_async(handler, event.member, event.name, event.args)
+            answer = self._answer(event, result) if event.ack_id is not None else None
+        except Exception as exception:
+            self._failed(handler, exception)
+        finally:  # also when the task is cancelled
+            self._finished(event.member, answer)
+
+    def _answer(self, event: Event, result: Any) -> Outgoing:
+        """A return value as acknowledgement: nothing for ``None``, several arguments for a tuple."""
+        assert event.ack_id is not None
+        return encode_ack(self._codec, event.member.namespace, as_args(result), event.ack_id)
+
+    # --- acknowledgements of what we sent
+
+    def _acknowledged(self, member: Member, callback: Callable[..., object], args: list[Any]) -> None:
+        if isinstance(callback, Waiter):
+            callback(*args)
+        else:
+            self._take_in(member.client)
+            self._runner.start(self._run_callback, callback, member, args)
+
+    def _run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
+        try:
+            self._face.run_callback(callback, member, args)
+        except Exception as exception:
+            self._failed(callback, exception)
+        self._loop.post(self._finished, member, None)
+
+    # --- leaving
+
+    def disconnect(self, member: Member) -> None:
+        """The server puts a client out of a namespace. The client is told, its connection stays."""
+        if member.state is MemberState.CONNECTING:
+            member.lost = Reason.SERVER
+        elif member.state is MemberState.CONNECTED:
+            member.send(encode_disconnect(member.namespace))
+            self._leave(member, Reason.SERVER)
+
+    def _leave(self, member: Member, reason: Reason) -> None:
+        if member.state is MemberState.CONNECTING:  # its connect handler still runs
+            member.lost = member.lost or reason
+        if member.state is not MemberState.CONNECTED:
+            return
+        member.leaves()
+        handler = self._handlers.find(member.namespace, "disconnect")
+        if handler is None:
+            self._gone(member)
+        else:
+            self._start(self._run_disconnect, self._run_disconnect_async, handler, member, [reason.value])
+
+    def _run_disconnect(self, handler: Handler, member: Member, args: list[Any]) -> None:
+        try:
+            self._face.run(handler, member, "disconnect", args)
+        except Exception as exception:
+            self._failed(handler, exception)
+        self._loop.post(self._gone, member)
+
+    async def _run_disconnect_async(self, handler: Handler, member: Member, args: list[Any]) -> None:
+        try:
+            await self._face.run_async(handler, member, "disconnect", args)
+        except Exception as exception:
+            self._failed(handler, exception)
+        finally:
+            self._gone(member)
+
+    def _gone(self, member: Member) -> None:
+        space = self.spaces.get(member.namespace)
+        if space is not None:
+            space.remove(member)
+            if not space.members:
+                del self.spaces[member.namespace]
+        for callback in member.gone():
+            if isinstance(callback, Waiter):
+                callback.fail()
+        if not member.client.members:
+            self._arm(member.client)
+
+    @property
+    def populated(self) -> bool:
+        """Whether any client is still there, or its disconnect handler still runs."""
+        return bool(self.spaces)
+
+    # --- user code
+
+    def _start(
+        self,
+        run: Callable[[Handler, Member, list[Any]], None],
+        run_async: Callable[[Handler, Member, list[Any]], Coroutine[Any, Any, None]],
+        handler: Handler,
+        member: Member,
+        args: list[Any],
+    ) -> None:
+        if handler.is_async:
+            self._tasks.start(run_async(handler, member, args))
+        else:
+            self._runner.start(run, handler, member, args)
+
+    def _failed(self, where: Handler | Callable[..., object], exception: Exception) -> None:
+        name = f"handler {where.event!r} of {where.namespace}" if isinstance(where, Handler) else "callback"
+        fn = where.fn if isinstance(where, Handler) else where
+        self._loop.post(self._quiet.error, f"{name} {id(fn)}", exception, "%s failed: %s", name, describe(fn))
+
+
+class Waiter:
+    """Waits in a runner for the acknowledgement of one event: what ``call()`` gives as callback."""
+
+    __slots__ = ("_lock", "args")
+
+    def __init__(self) -> None:
+        self.args: tuple[Any, ...] | None = None
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def __call__(self, *args: Any) -> None:
+        """The answer has come. Loop thread."""
+        if self._lock.locked():
+            self.args = args
+            self._lock.release()
+
+    def fail(self) -> None:
+        """The answer will not come: the client is gone. Loop thread."""
+        if self._lock.locked():
+            self._lock.release()
+
+    def wait(self, timeout_s: float) -> bool:
+        """``True`` when the wait is over, ``False`` at the timeout. May switch."""
+        return self._lock.acquire(timeout=timeout_s)
+
+
+def as_args(value: Any) -> list[Any]:
+    """One value given by the user as the arguments of a packet: none for ``None``, several for a tuple."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, tuple) else [value]

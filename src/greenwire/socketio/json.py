@@ -1,0 +1,52 @@
+"""JSON for packets: orjson, and what it is stricter about than applications are. Pure.
+
+orjson writes datetimes, UUIDs, enums and dataclasses, and ``null`` for NaN and the infinities, which is what
+``JSON.stringify`` does and all that a browser can read. It refuses three things that the standard library
+writes: keys that are no strings, integers beyond 64 bits, and lone surrogates. The first is asked for again
+with an option, the others go to the standard library. Each costs only those who use it.
+"""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+loads = orjson.loads
+
+
+def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
+    """*value* as JSON. *default* is asked for a form of what JSON has none for; it raises ``TypeError``."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return _dumps_unusual(value, default)
+
+
+def _dumps_unusual(value: Any, default: Callable[[Any], Any]) -> bytes:
+    failed: list[TypeError] = []
+
+    def ask(item: Any) -> Any:
+        try:
+            return _plain(item, default)
+        except TypeError as error:
+            failed.append(error)  # orjson replaces it by one of its own
+            raise
+
+    try:
+        return orjson.dumps(value, ask, orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        if failed:
+            raise failed[0] from None
+        if "64-bit" not in str(error) and "surrogate" not in str(error):
+            raise
+    return json.dumps(value, default=ask, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _plain(item: Any, default: Callable[[Any], Any]) -> Any:
+    if isinstance(item, tuple | set | frozenset):  # a named tuple, too
+        return list(item)
+    if isinstance(item, Decimal):
+        return str(item)  # as Flask's JSON provider does: a float would lose digits
+    return default(item)

@@ -1,0 +1,173 @@
+"""Socket.IO v5 packets: ``<type>[<attachments>-][<namespace>,][<ack id>][JSON]``. Pure.
+
+Types 0 CONNECT, 1 DISCONNECT, 2 EVENT, 3 ACK, 4 CONNECT_ERROR, 5 BINARY_EVENT, 6 BINARY_ACK. A binary packet
+has ``{"_placeholder":true,"num":n}`` where its attachments belong, and is followed by them, in order.
+
+Nothing is scanned for binary data. JSON is tried first; only what it refuses is looked at, and bytes are what
+it refuses first.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from ..engineio.packet import Outgoing
+from ..errors import EncodeError, RemoteProtocolError
+from .json import dumps as dumps_json
+from .json import loads as loads_json
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
+
+# The comma after the namespace is optional where nothing follows (`40/foo`). A query is not part of its name.
+_HEADER = re.compile(r"([0-6])(?:([0-9]+)-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)", re.ASCII)
+
+
+class Codec(Protocol):
+    """JSON in and out. ``dumps`` calls *default* for what it cannot encode."""
+
+    def dumps(self, value: Any, default: Callable[[Any], Any]) -> bytes:
+        """Raises ``TypeError``."""
+
+    def loads(self, text: str) -> Any:
+        """Raises ``ValueError``."""
+
+
+class Json:
+    """The built-in codec."""
+
+    dumps = staticmethod(dumps_json)
+    loads = staticmethod(loads_json)
+
+
+class Packet(NamedTuple):
+    """One decoded packet; *data* is what stands behind the header."""
+
+    type: str
+    namespace: str
+    ack_id: int | None
+    attachments: int
+    data: Any
+
+
+# --- encoding
+
+
+def encode_event(
+    codec: Codec, namespace: str, args: list[Any], ack_id: int | None = None
+) -> Outgoing:
+    """EVENT or BINARY_EVENT; ``args[0]`` is the name. Raises :class:`EncodeError`."""
+    return _encode(codec, EVENT, BINARY_EVENT, namespace, ack_id, args)
+
+
+def encode_ack(codec: Codec, namespace: str, args: list[Any], ack_id: int) -> Outgoing:
+    """ACK or BINARY_ACK. Raises :class:`EncodeError`."""
+    return _encode(codec, ACK, BINARY_ACK, namespace, ack_id, args)
+
+
+def encode_connect(codec: Codec, namespace: str, sid: str) -> Outgoing:
+    """The server's answer to CONNECT."""
+    return _encode(codec, CONNECT, CONNECT, namespace, None, {"sid": sid})
+
+
+def encode_connect_error(codec: Codec, namespace: str, payload: Any) -> Outgoing:
+    """The refusal of a CONNECT. Raises :class:`EncodeError`."""
+    return _encode(codec, CONNECT_ERROR, CONNECT_ERROR, namespace, None, payload)
+
+
+def encode_disconnect(namespace: str) -> Outgoing:
+    """The server disconnects the client from *namespace*."""
+    return Outgoing(b"41" if namespace == "/" else f"41{namespace},".encode())
+
+
+def _encode(
+    codec: Codec, plain: str, binary: str, namespace: str, ack_id: int | None, data: Any
+) -> Outgoing:
+    attachments: list[bytes] = []
+    numbers: dict[int, int] = {}  # by identity: the codec may ask twice for one object, and one may stand twice
+
+    def default(value: Any) -> Any:
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError(f"{type(value).__name__} has no JSON form")
+        number = numbers.setdefault(id(value), len(attachments))
+        if number == len(attachments):
+            attachments.append(bytes(value))
+        return {"_placeholder": True, "num": number}
+
+    try:
+        body = codec.dumps(data, default)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EncodeError(f"cannot send this: {error}") from error
+    if not attachments:
+        header = "4" + plain
+    elif plain == binary:
+        raise EncodeError("cannot send bytes here: only events and acknowledgements may hold binary data")
+    else:
+        header = f"4{binary}{len(attachments)}-"
+    if namespace != "/":
+        header += namespace + ","
+    if ack_id is not None:
+        header += str(ack_id)
+    return Outgoing(header.encode() + body, tuple(attachments))
+
+
+# --- decoding
+
+
+def decode(codec: Codec, text: str, max_attachments: int, max_ack_digits: int) -> Packet:
+    """One text packet. Raises :class:`RemoteProtocolError`."""
+    match = _HEADER.match(text)
+    if match is None:
+        raise RemoteProtocolError("unknown Socket.IO packet type")
+    kind, count, namespace, ack_digits = match.groups()
+    binary = kind in (BINARY_EVENT, BINARY_ACK)
+    if (count is not None) != binary:
+        raise RemoteProtocolError("attachments are counted in binary packets, and only there")
+    # Digits are measured before they are converted: int() of a long string takes quadratic time.
+    if binary and (len(count) > 4 or not 0 < int(count) <= max_attachments):
+        raise RemoteProtocolError(f"a packet may have 1 to {max_attachments} attachments")
+    if len(ack_digits) > max_ack_digits:
+        raise RemoteProtocolError("the acknowledgement id is too long")
+    rest = text[match.end() :]
+    try:
+        data = codec.loads(rest) if rest else None
+    except (ValueError, RecursionError) as error:
+        raise RemoteProtocolError("a packet's JSON is malformed") from error
+    packet = Packet(
+        kind, namespace or "/", int(ack_digits) if ack_digits else None, int(count) if binary else 0, data
+    )
+    _check(packet, bool(rest))
+    return packet
+
+
+def _check(packet: Packet, has_data: bool) -> None:
+    kind, data = packet.type, packet.data
+    if kind == CONNECT:
+        good = not has_data or isinstance(data, dict)
+    elif kind == DISCONNECT:
+        good = not has_data
+    elif kind in (EVENT, BINARY_EVENT):
+        good = isinstance(data, list) and bool(data) and isinstance(data[0], str | int)
+    elif kind in (ACK, BINARY_ACK):
+        good = isinstance(data, list) and packet.ack_id is not None
+    else:
+        good = False  # CONNECT_ERROR comes from servers only
+    if not good:
+        raise RemoteProtocolError("a packet's payload does not fit its type")
+
+
+def attach(data: Any, attachments: list[bytes]) -> Any:
+    """*data* with its placeholders replaced. Raises :class:`RemoteProtocolError` for one without attachment.
+
+    Not recursive further than the JSON decoder has gone, which bounds depth.
+    """
+    if isinstance(data, list):
+        return [attach(item, attachments) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if data.get("_placeholder") is True:
+        number = data.get("num")
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(attachments):
+            raise RemoteProtocolError("a placeholder names an attachment that does not exist")
+        return attachments[number]
+    return {key: attach(value, attachments) for key, value in data.items()}
+
