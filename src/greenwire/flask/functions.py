@@ -1,0 +1,173 @@
+"""The functions that know the client whose event is being handled: ``emit``, ``send``, ``join_room`` …
+
+They read it from Flask's ``request``. Outside of a handler they need ``namespace=`` and a recipient.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import flask
+
+from ..errors import ContextError
+from ..socketio.client import Member
+from ..socketio.rooms import Room
+
+if TYPE_CHECKING:
+    from .extension import SocketIO
+
+_GIVEN_NOTHING: Any = object()
+
+
+def emit(
+    event: str,
+    *args: Any,
+    namespace: str | None = _GIVEN_NOTHING,
+    to: Room | list[Room] | None = None,
+    room: Room | list[Room] | None = None,
+    broadcast: bool = False,
+    include_self: bool = True,
+    skip_sid: str | list[str] | None = None,
+    callback: Callable[..., Any] | None = None,
+    ignore_queue: bool = False,
+    **_: Any,
+) -> None:
+    """Send an event to the client whose event is handled, to *to* (a room, a sid, or several), or to everybody
+    in the namespace with ``broadcast=True``.
+
+    Without *include_self* the client whose event is handled is left out. *callback* gets the acknowledgement.
+    Unknown keywords are ignored, as Flask-SocketIO does. Raises :class:`greenwire.errors.EncodeError`.
+    """
+    socketio = _current_socketio()
+    member = _member()
+    to = to or room
+    if namespace is _GIVEN_NOTHING:
+        namespace = _require(member, "emit").namespace
+    if not to and not broadcast:
+        member = _require(member, "emit", "to= or broadcast=True")
+        if include_self and callback is None and not skip_sid and namespace == member.namespace:
+            socketio.reply(member, event, args)
+            return
+        to = member.sid
+    socketio.emit(
+        event,
+        *args,
+        namespace=namespace or "/",
+        to=to,
+        include_self=include_self,
+        skip_sid=skip_sid,
+        callback=callback,
+        ignore_queue=ignore_queue,
+    )
+
+
+def send(
+    message: Any,
+    json: bool = False,
+    namespace: str | None = _GIVEN_NOTHING,
+    to: Room | list[Room] | None = None,
+    room: Room | list[Room] | None = None,
+    broadcast: bool = False,
+    include_self: bool = True,
+    skip_sid: str | list[str] | None = None,
+    callback: Callable[..., Any] | None = None,
+    ignore_queue: bool = False,
+    **_: Any,
+) -> None:
+    """Send *message* as the event ``message``, or ``json``. Otherwise like :func:`emit`."""
+    emit(
+        "json" if json else "message",
+        message,
+        namespace=namespace,
+        to=to,
+        room=room,
+        broadcast=broadcast,
+        include_self=include_self,
+        skip_sid=skip_sid,
+        callback=callback,
+        ignore_queue=ignore_queue,
+    )
+
+
+def call(
+    event: str,
+    *args: Any,
+    namespace: str | None = _GIVEN_NOTHING,
+    to: Room | None = None,
+    timeout: float = 60,
+    ignore_queue: bool = False,
+) -> Any:
+    """Send an event to one client, by default the one whose event is handled, and wait for its answer."""
+    socketio = _current_socketio()
+    if namespace is _GIVEN_NOTHING:
+        namespace = _require(_member(), "call").namespace
+    if to is None:
+        to = _require(_member(), "call", "to=").sid
+    return socketio.call(
+        event, *args, namespace=namespace or "/", to=to, timeout=timeout, ignore_queue=ignore_queue
+    )
+
+
+def join_room(room: Room, sid: str | None = None, namespace: str | None = None) -> None:
+    """Put the client whose event is handled, or *sid*, into *room*."""
+    server = _current_socketio().server
+    if sid is None and namespace is None:
+        server.enter(_require(_member(), "join_room", "sid= and namespace="), room)
+        return
+    sid, namespace = _whom(sid, namespace, "join_room")
+    server.enter_room(sid, room, namespace)
+
+
+def leave_room(room: Room, sid: str | None = None, namespace: str | None = None) -> None:
+    """Take the client whose event is handled, or *sid*, out of *room*."""
+    sid, namespace = _whom(sid, namespace, "leave_room")
+    _current_socketio().server.leave_room(sid, room, namespace)
+
+
+def close_room(room: Room, namespace: str | None = None) -> None:
+    """Take everybody out of *room*."""
+    namespace = namespace or _require(_member(), "close_room", "namespace=").namespace
+    _current_socketio().server.close_room(room, namespace)
+
+
+def rooms(sid: str | None = None, namespace: str | None = None) -> list[Room]:
+    """The rooms of the client whose event is handled, or of *sid*: its own first."""
+    sid, namespace = _whom(sid, namespace, "rooms")
+    return _current_socketio().server.rooms(sid, namespace)
+
+
+def disconnect(sid: str | None = None, namespace: str | None = None, silent: bool = False) -> None:
+    """Put the client whose event is handled, or *sid*, out of the namespace. *silent* has no effect."""
+    sid, namespace = _whom(sid, namespace, "disconnect")
+    _current_socketio().server.disconnect(sid, namespace)
+
+
+def _whom(sid: str | None, namespace: str | None, what: str) -> tuple[str, str]:
+    if sid is not None and namespace is not None:
+        return sid, namespace
+    member = _require(_member(), what, "sid= and namespace=")
+    return sid or member.sid, namespace or member.namespace
+
+
+def _member() -> Member | None:
+    """The client whose event is handled, if one is."""
+    return getattr(flask.request, "greenwire_member", None) if flask.request else None
+
+
+def _require(member: Member | None, what: str, instead: str = "namespace=") -> Member:
+    if member is None:
+        raise ContextError(
+            f"{what}() outside of a Socket.IO handler does not know whom you mean: give {instead}"
+        )
+    return member
+
+
+def _current_socketio() -> "SocketIO":
+    if not flask.current_app:
+        raise ContextError(
+            "this function needs an application context, such as a handler or a view has one;"
+            " elsewhere use the methods of your SocketIO object, socketio.emit(...)"
+        )
+    found: SocketIO | None = flask.current_app.extensions.get("socketio")
+    if found is None:
+        raise ContextError("this application has no SocketIO: create one with SocketIO(app)")
+    return found
