@@ -1,0 +1,238 @@
+"""The composition root: the only file that knows all layers and puts them together.
+
+A :class:`Service` is one process that serves: listening sockets, the loop, the runners, a WSGI application and
+what is *mounted* beside it. A mount is a path prefix with an Engine.IO server behind it.
+
+The end of a service, in order: nothing new is accepted; sessions are closed, so that clients are told and
+disconnect handlers run; what runs, runs to its end, for ``limits.graceful_s`` at most; the rest is cut.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from . import __version__
+from .engineio.options import Options
+from .engineio.peer import Peer
+from .engineio.serve import Engine
+from .http.connection import HTTPConnection
+from .http.exchange import Exchange
+from .http.log import combined
+from .http.wsgi import Gateway
+from .limits import Limits
+from .loop import Loop
+from .net.listen import listen, url_of
+from .net.server import Server
+from .quiet import QuietLog
+from .run_options import RunOptions
+from .runners import Background, TaskRunner, ThreadRunner
+from .socketio.dispatch import Dispatcher
+from .socketio.server import Server as SocketIOServer
+
+log = logging.getLogger("greenwire")
+
+_LOOK_AGAIN_S = 0.02  # at shutdown: whether everything has ended
+
+
+class Mount(Protocol):
+    """What can be served beside the WSGI application."""
+
+    path: str  # with a slash on both sides
+    options: Options
+
+    def bind(self, service: "Service") -> Callable[[Peer], None]:
+        """The service runs; give what takes over each new session."""
+
+    def unbind(self) -> None:
+        """The service has ended."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether sessions are still being ended."""
+
+
+class SocketIOMount:
+    """A Socket.IO server on a path."""
+
+    def __init__(self, server: SocketIOServer, path: str, options: Options) -> None:
+        self.server = server
+        self.path = path
+        self.options = options
+        self._dispatcher: Dispatcher | None = None
+
+    def bind(self, service: "Service") -> Callable[[Peer], None]:
+        server = self.server
+        self._dispatcher = Dispatcher(
+            server.handlers,
+            server.limits,
+            server.codec,
+            server.face,
+            loop=service.loop,
+            runner=service.runner,
+            tasks=service.tasks,
+            quiet=service.quiet,
+            on_bad_client=lambda peer, error: service.engines[self.path].fail(peer, error),
+        )
+        server.bind(service.loop, self._dispatcher)
+        return self._dispatcher.opened
+
+    def unbind(self) -> None:
+        self.server.unbind()
+
+    @property
+    def busy(self) -> bool:
+        return self._dispatcher is not None and self._dispatcher.populated
+
+
+class Service:
+    """One serving process. Make it and run it in one thread; :meth:`stop` it from any."""
+
+    def __init__(
+        self, app: Callable[..., Any] | None, mounts: Sequence[Mount], options: RunOptions, limits: Limits
+    ) -> None:
+        self.options = options
+        self.limits = limits
+        self._tls = options.tls()
+        self._sockets = listen(
+            options.host, options.port, backlog=limits.backlog, unix_mode=options.unix_mode
+        )
+        self.urls = [url_of(sock, self._tls is not None) for sock in self._sockets]
+        self.loop = Loop()
+        self.quiet = QuietLog(log, self.loop.now)
+        self.runner = ThreadRunner(self.loop, limits)
+        self.tasks = TaskRunner(self.loop)
+        self.mounts = mounts
+        self.engines: dict[str, Engine] = {}
+        for mount in mounts:
+            self.engines[mount.path] = Engine(
+                self.loop, limits, mount.options, self.quiet, mount.bind(self)
+            )
+        self._gateway = Gateway(app, self.runner, self.loop, limits, debug=options.debug) if app else None
+        self._access_log = combined if options.logs_requests else None
+        self.server = Server(self.loop, self._sockets, self._connection, limits, self.quiet, self._tls)
+        self._stopping = False
+
+    def _connection(self) -> HTTPConnection:
+        return HTTPConnection(
+            self.loop, self.limits, self._route, self.server, self.quiet, self._access_log
+        )
+
+    def _route(self, exchange: Exchange) -> None:
+        path = exchange.request.path
+        for prefix, engine in self.engines.items():
+            if path.startswith(prefix):
+                engine.handle(exchange)
+                return
+        if self._gateway is not None:
+            self._gateway.handle(exchange)
+        else:
+            exchange.respond(404, [("Content-Type", "text/plain")], b"nothing is served here\n")
+
+    # --- life
+
+    def run(self) -> None:
+        """Serve until :meth:`stop`, or a signal where this is the main thread."""
+        aio = self.loop.aio
+        signals = self._take_signals()
+        self.server.start()
+        self._announce()
+        try:
+            aio.run_forever()
+        except (KeyboardInterrupt, SystemExit):  # a signal handler of the application's own
+            self._stop()
+            aio.run_forever()
+            raise
+        finally:
+            for number in signals:
+                aio.remove_signal_handler(number)
+            for mount in self.mounts:
+                mount.unbind()
+            self.quiet.flush()
+            self.loop.close()
+
+    def stop(self) -> None:
+        """Stop gracefully. A second time: at once."""
+        self.loop.post(self._stop)
+
+    def _take_signals(self) -> list[int]:
+        """Ours where nobody else's are, and only where Python lets us: in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return []
+        taken: list[int] = []
+        for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(number) is default:
+                self.loop.aio.add_signal_handler(number, self._stop)
+                taken.append(number)
+        return taken
+
+    def _announce(self) -> None:
+        lines = [f"Greenwire {__version__} listens on {' and '.join(self.urls)}"]
+        lines.append(f"Handlers run {self.runner.description}; 1 worker. Ctrl-C stops.")
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+    # --- the end
+
+    def _stop(self) -> None:
+        if self._stopping:
+            self._finish()
+            return
+        self._stopping = True
+        self.server.stop_accepting()
+        for engine in self.engines.values():
+            engine.stop()
+        self.server.shutdown()
+        self._wait_until(self.loop.now() + self.limits.graceful_s)
+
+    def _wait_until(self, deadline: float) -> None:
+        if not self._busy():
+            self._finish()
+        elif self.loop.now() >= deadline:
+            log.warning("stopped after %g s with handlers or requests still running", self.limits.graceful_s)
+            self._finish()
+        else:
+            self.loop.call_later(_LOOK_AGAIN_S, self._wait_until, deadline)
+
+    def _busy(self) -> bool:
+        return (
+            not self.server.idle
+            or any(mount.busy for mount in self.mounts)
+            or self.runner.busy() > 0
+            or self.tasks.busy() > 0
+        )
+
+    def _finish(self) -> None:
+        self.server.abort()
+        self.tasks.stop()
+        self.runner.stop()
+        # Two turns: transports tell of their end in the first, tasks are cancelled in it.
+        self.loop.call_soon(self.loop.call_soon, self.loop.aio.stop)
+
+
+def run_with_reloader(serve: Callable[[], None], options: RunOptions) -> None:
+    """Run *serve* in a child process that is replaced when a source file changes."""
+    from werkzeug._reloader import run_with_reloader as run  # where Flask-SocketIO finds it, too
+
+    run(serve, extra_files=options.extra_files, **options.reloader_options)
+
+
+def background(
+    service: Service | None, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Background:
+    """Start a background task in the way of the service's runner; in a thread where nothing runs yet."""
+    if service is not None:
+        return service.runner.background(target, args, kwargs)
+    thread = threading.Thread(target=target, args=args, kwargs=kwargs, daemon=True)
+    thread.start()
+    return thread
+
+
+def sleep(service: Service | None, seconds: float) -> None:
+    """Sleep in the way of the service's runner."""
+    if service is not None:
+        service.runner.sleep(seconds)
+    else:
+        time.sleep(seconds)
