@@ -4,14 +4,19 @@ Two runners here, one interface. :class:`ThreadRunner` keeps a pool of plain thr
 just works. :class:`TaskRunner` runs ``async def`` functions on the loop, in any mode. Both start what they are
 given in order. What they are given must not raise: user code fails in one place, in the layer that hands it in.
 
-The pool. A ``SimpleQueue`` feeds plain threads; ``concurrent.futures`` costs several µs more a call, and this
-is the path of every event. One lock keeps three counters true::
+The pool. Under the GIL one thread runs Python as fast as fifty, and without fifty wake-ups; more than one is of
+use only while handlers *wait*. So a thread that is awake takes item after item, and another is woken
 
-    idle      threads that wait and are not promised to an item
-    backlog   items that no thread is promised to, because the pool is at its maximum
+* at once, where none is awake;
+* at a tick of a millisecond, where items have waited for longer than that and either none was taken meanwhile
+  or the processor was not busy: then those that are awake wait for something. The number woken doubles with
+  each such tick, so a hundred handlers that block are all running some 7 ms after they came.
 
-so ``idle > 0`` and ``backlog > 0`` exclude each other, and a thread that has waited for nothing may leave only
-while ``idle > 0``. A thread is started exactly when an item finds no idle one and the pool may still grow.
+Measured against a pool that wakes a thread for each item, Flask handlers, server CPU per message: echo with 50
+clients and 8 in flight 25.9 → 16.2 µs; broadcast to 500 with 4 in flight 6.1 → 1.7 µs a delivery, because what
+one thread emits in a row leaves in one write.
+A thread that finds nothing to do parks, the last parked is the first woken, and one that was parked for
+``limits.thread_idle_s`` leaves.
 """
 
 import asyncio
@@ -21,9 +26,9 @@ import sys
 import sysconfig
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Protocol
 
@@ -33,6 +38,8 @@ from .loop import Loop
 log = logging.getLogger("greenwire")
 
 Item = tuple[Callable[..., object], tuple[Any, ...]]
+_TICK_S = 0.001
+_BUSY = 0.7  # of a core: below it the threads that are awake wait for something
 _LIBRARIES = tuple({str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))})
 
 
@@ -76,32 +83,26 @@ class ThreadRunner:
         self._loop = loop
         self._limits = limits
         self._name = name
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._idle = 0
-        self._backlog = 0
-        self._workers: list[_Worker] = []
+        self._items: deque[Item] = deque()
+        self._taken = 0  # items; only roughly true when several threads count at once, and enough for a tick
+        self._lock = threading.Lock()  # over the next three
+        self._awake = 0
+        self._parked: list[_Worker] = []
+        self._workers: set[_Worker] = set()
         self._born = 0
-        self._watching = False
+        self._ticking = False
+        self._stopping = False
 
     @property
     def queued(self) -> int:
-        return self._queue.qsize()
+        return len(self._items)
 
     def start(self, fn: Callable[..., object], *args: Any) -> None:
-        spawn = False
-        with self._lock:
-            if self._idle:
-                self._idle -= 1
-            elif len(self._workers) < self._limits.threads:
-                spawn = True
-            else:
-                self._backlog += 1
-        self._queue.put((fn, args))
-        if spawn:
-            self._spawn()
-        elif self._backlog and not self._watching:
-            self._watch()
+        self._items.append((fn, args))
+        if not self._awake:
+            self._wake(1)
+        elif not self._ticking:
+            self._tick_later(_Look(self._taken + len(self._items), self._taken, 1))
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -114,99 +115,155 @@ class ThreadRunner:
         return thread
 
     def busy(self) -> int:
-        with self._lock:
-            return len(self._workers) - self._idle + self._backlog
+        return self._awake + len(self._items)
 
     def stop(self) -> None:
+        self._stopping = True
         with self._lock:
-            self._idle = 0
-            leaving = len(self._workers)
-        for _ in range(leaving):
-            self._queue.put(None)
+            for worker in self._parked:
+                worker.gate.release()
+            self._parked.clear()
 
     # --- the threads
 
-    def _spawn(self) -> None:
-        self._born += 1
-        worker = _Worker()
-        with self._lock:
-            self._workers.append(worker)
+    def _wake(self, number: int) -> None:
+        """Wake up to *number* threads, parked or new."""
+        for _ in range(number):
+            with self._lock:
+                if self._parked:
+                    self._awake += 1
+                    self._parked.pop().gate.release()
+                    continue
+                if len(self._workers) >= self._limits.threads:
+                    return
+                self._awake += 1
+                self._born += 1
+                worker = _Worker()
+                self._workers.add(worker)
+            self._give_birth(worker)
+
+    def _give_birth(self, worker: "_Worker") -> None:
         thread = threading.Thread(
             target=self._work, args=(worker,), name=f"{self._name}-{self._born}", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # the machine gives no more threads: what runs will take the item in its turn
+        except RuntimeError:  # the machine gives no more: what runs will take the items in its turn
             log.warning("cannot start handler thread number %d", len(self._workers))
             with self._lock:
-                self._workers.remove(worker)
-                self._backlog += 1
+                self._awake -= 1
+                self._workers.discard(worker)
 
     def _work(self, worker: "_Worker") -> None:
         worker.ident = threading.get_ident()
-        get, lock, idle_s = self._queue.get, self._lock, self._limits.thread_idle_s
+        take = self._items.popleft
         while True:
             try:
-                item = get(True, idle_s)
-            except Empty:
-                if self._may_leave(worker):
-                    return
-                continue
-            if item is None:
-                with lock:
-                    self._workers.remove(worker)
+                worker.item = item = take()
+            except IndexError:
+                if self._park(worker):
+                    continue
                 return
-            worker.item = item
+            self._taken += 1
             fn, args = item
             try:
                 fn(*args)
             except Exception:
                 log.exception("internal error: %r has let an exception through", fn)
             worker.item = item = fn = args = None  # type: ignore[assignment]  # keep nothing alive while idle
-            with lock:
-                if self._backlog:
-                    self._backlog -= 1
-                else:
-                    self._idle += 1
 
-    def _may_leave(self, worker: "_Worker") -> bool:
+    def _park(self, worker: "_Worker") -> bool:
+        """Wait to be woken. ``False``: leave."""
         with self._lock:
-            if not self._idle:  # an item is on its way to us
+            # First counted out, then looked: whoever puts an item either sees nobody awake, or is seen here.
+            self._awake -= 1
+            if self._items:
+                self._awake += 1
+                return True
+            if self._stopping:
+                self._workers.discard(worker)
                 return False
-            self._idle -= 1
-            self._workers.remove(worker)
-            return True
+            self._parked.append(worker)
+        if worker.gate.acquire(timeout=self._limits.thread_idle_s):
+            return not self._stopping or bool(self._items)
+        with self._lock:
+            if worker in self._parked:
+                self._parked.remove(worker)
+                self._workers.discard(worker)
+                return False
+        worker.gate.acquire()  # woken in the last moment
+        return True
 
-    # --- the warning when all are busy: the loop looks twice, so handlers pay nothing for it
+    # --- ticks, while items wait: the loop looks, so handlers pay nothing for it
 
-    def _watch(self) -> None:
-        self._watching = True
-        seen = {worker: worker.item for worker in self._workers}
-        self._loop.call_later(self._limits.threads_busy_warning_s, self._look_again, seen)
+    def _tick_later(self, look: "_Look") -> None:
+        self._ticking = True
+        self._loop.call_later(_TICK_S, self._tick, look)
 
-    def _look_again(self, seen: "dict[_Worker, Item | None]") -> None:
-        self._watching = False
-        if not self._backlog:
+    def _tick(self, look: "_Look") -> None:
+        self._ticking = False
+        if not self._items:
             return
-        stuck = [worker for worker, item in seen.items() if item is not None and worker.item is item]
-        if stuck:
+        now, cpu, taken = time.monotonic(), time.process_time(), self._taken
+        waiting = taken < look.put  # some that waited at the last look still do
+        idle = cpu - look.cpu < _BUSY * (now - look.wall)
+        number = look.number
+        if waiting and (idle or taken == look.taken):
+            if self._awake >= self._limits.threads:
+                self._warn_when_stuck(look)
+            else:
+                self._wake(min(number, len(self._items)))
+                number *= 2
+        else:
+            number = 1
+        following = _Look(taken + len(self._items), taken, number)
+        following.stuck_since, following.stuck = look.stuck_since, look.stuck
+        self._tick_later(following)
+
+    def _warn_when_stuck(self, look: "_Look") -> None:
+        """All threads are awake, and wait: name the one that has for longest, once it has for long."""
+        now, patience_s = time.monotonic(), self._limits.threads_busy_warning_s
+        stuck = {worker: worker.item for worker in self._workers}
+        oldest = [w for w, item in look.stuck.items() if item is not None and stuck.get(w) is item]
+        if not oldest:
+            look.stuck, look.stuck_since = stuck, now
+        elif now - look.stuck_since >= patience_s:
             log.warning(
-                "all %d handler threads have been busy for %g s and %d calls wait; the oldest is %s. "
-                "Raise the limit 'threads', or let it wait less.",
+                "all %d handler threads have been busy for %g s and %d calls wait; the oldest is in %s."
+                " Let it wait less, or raise the limit 'threads'.",
                 len(self._workers),
-                self._limits.threads_busy_warning_s,
-                self._backlog,
-                where(stuck[0].ident),
+                patience_s,
+                len(self._items),
+                where(oldest[0].ident),
             )
-        self._watch()
+            look.stuck, look.stuck_since = stuck, now
+
+
+class _Look:
+    """What a tick saw: how many items had been put and taken, the clocks, how many threads to wake next."""
+
+    __slots__ = ("cpu", "number", "put", "stuck", "stuck_since", "taken", "wall")
+
+    def __init__(self, put: int, taken: int, number: int) -> None:
+        self.put = put
+        self.taken = taken
+        self.number = number
+        self.wall = time.monotonic()
+        self.cpu = time.process_time()
+        self.stuck: dict[_Worker, Item | None] = {}
+        self.stuck_since = self.wall
 
 
 class _Worker:
-    __slots__ = ("ident", "item")
+    """A thread of the pool; *gate* is closed while it is parked."""
+
+    __slots__ = ("gate", "ident", "item")
 
     def __init__(self) -> None:
         self.ident = 0
         self.item: Item | None = None
+        self.gate = threading.Lock()
+        self.gate.acquire()
 
 
 def where(thread_ident: int) -> str:
