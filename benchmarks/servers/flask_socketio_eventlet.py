@@ -1,0 +1,17 @@
+"""Flask-SocketIO on eventlet: the server that its ``run`` starts, with the port known."""
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import eventlet.wsgi  # noqa: E402
+import flask_socketio  # noqa: E402
+from flask_events import build  # noqa: E402
+from listening import BACKLOG, announce, port_argument  # noqa: E402
+
+MOST_CONNECTIONS = 20_000  # with its default, client 1,025 waits for ever
+
+app, _ = build(flask_socketio, async_mode="eventlet")
+sock = eventlet.listen(("127.0.0.1", port_argument()), backlog=BACKLOG)
+announce(sock.getsockname()[1])
+eventlet.wsgi.server(sock, app, log_output=False, max_size=MOST_CONNECTIONS)
