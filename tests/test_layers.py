@@ -11,9 +11,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "greenwire"
 
 # Each layer may import itself and what stands above it in this list. A longer prefix wins.
 LAYERS = [
-    ["errors", "limits", "ids", "quiet"],
+    ["errors", "limits", "ids", "quiet", "version"],
     ["websocket.frame", "websocket.handshake", "websocket.__init__"],
-    ["engineio.packet", "engineio.session", "engineio.heartbeat", "engineio.cors", "engineio.options", "engineio.__init__"],
+    ["engineio.packet", "engineio.session", "engineio.heartbeat", "engineio.cors", "engineio.options"],
     ["socketio.packet", "socketio.json", "socketio.client", "socketio.rooms", "socketio.__init__"],
     ["loop", "runners"],
     ["net"],

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from . import __version__
 from .engineio.options import Options
 from .engineio.peer import Peer
 from .engineio.serve import Engine
@@ -32,6 +31,7 @@ from .run_options import RunOptions
 from .runners import Background, TaskRunner, ThreadRunner
 from .socketio.dispatch import Dispatcher
 from .socketio.server import Server as SocketIOServer
+from .version import __version__
 
 log = logging.getLogger("greenwire")
 
