@@ -29,7 +29,6 @@ class Limits:
     body_grace_s: float = 20.0  # Apache mod_reqtimeout's → the average counts from here
     body_buffer_bytes: int = 65_536  # read ahead of the application → reading pauses
     chunk_overhead_bytes: int = 16_384  # chunk extensions and trailers beyond 32 bytes a chunk → 400
-    pipelined_requests: int = 32  # waiting behind the one that runs → reading pauses
     pipelined_bytes: int = 65_536  # waiting behind the request that runs → reading pauses
     keep_alive_s: float = 30.0  # granian's; idle between requests → closed
 
@@ -40,14 +39,13 @@ class Limits:
     # --- WebSocket
     message_bytes: int = 1_000_000  # Engine.IO's maxPayload; one message or one POST → 1009 or 413
     fragments: int = 4_096  # frames of one message (CVE-2026-48779 in ws) → 1009
-    receive_buffer_bytes: int = 262_144  # SO_RCVBUF after the upgrade; bounds what one read can bring
+    receive_buffer_bytes: int = 262_144  # SO_RCVBUF after the upgrade; bounds what one read can bring → the kernel holds the peer back
     close_timeout_s: float = 5.0  # for the peer's close frame and for the last bytes → TCP is reset
 
     # --- Engine.IO
     queued_bytes: int = 8_388_608  # to one client, beyond what the kernel took → cut, "transport error"
     queued_packets: int = 16_384  # to one polling client → cut, "transport error"
     held_bytes: int = 2_097_152  # received while a client is paused → cut, "transport error"
-    upgrade_timeout_s: float = 10.0  # Engine.IO's → the WebSocket is dropped, polling goes on
     polling_close_s: float = 30.0  # Node's: how long a close packet waits for a poll → forgotten
 
     # --- Socket.IO
@@ -69,8 +67,10 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise ConfigurationError(f"limit {field.name}={value!r}: it takes a positive number")
+            kind = int if field.type is int else int | float  # bytes and counts are whole, seconds need not be
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < float("inf"):
+                whole = "whole " if kind is int else ""
+                raise ConfigurationError(f"limit {field.name}={value!r}: it takes a positive {whole}number")
 
 
 DEFAULT = Limits()

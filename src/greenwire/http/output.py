@@ -1,0 +1,140 @@
+"""The way out of one connection (design, rule 4): what is written in a turn of the loop leaves in one call.
+
+It also knows whether the client keeps up. While the transport holds more than half of
+``limits.response_buffer_bytes`` the output is not *writable*; a client that then takes nothing at all for
+``limits.write_stall_s`` is cut off.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from ..limits import Limits
+from ..loop import Loop
+from ..net.server import shown
+from ..quiet import QuietLog
+from .timer import Timer
+
+_FLUSH_BYTES = 65_536  # written in one turn: more is given to the transport before the turn ends
+
+
+class Output:
+    """Loop thread only."""
+
+    __slots__ = (
+        "_bytes",
+        "_limits",
+        "_loop",
+        "_on_writable",
+        "_parts",
+        "_quiet",
+        "_stall",
+        "_taken",
+        "_transport",
+        "_written",
+        "writable",
+    )
+
+    def __init__(self, loop: Loop, transport: asyncio.Transport, limits: Limits, quiet: QuietLog) -> None:
+        self.writable = True
+        self._loop = loop
+        self._transport = transport
+        self._limits = limits
+        self._quiet = quiet
+        self._parts: list[bytes] = []
+        self._bytes = 0  # in these parts
+        self._written = 0  # bytes given to the transport
+        self._taken = 0  # of these, by the kernel, when we looked last
+        self._stall: Timer | None = None
+        self._on_writable: Callable[[bool], None] | None = None
+        transport.set_write_buffer_limits(high=limits.response_buffer_bytes // 2)
+
+    def write(self, data: bytes) -> None:
+        """Send *data* at the end of this turn of the loop."""
+        parts = self._parts
+        if not parts:
+            self._loop.mark_dirty(self)
+        parts.append(data)
+        self._bytes += len(data)
+        if self._bytes > _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Give the transport what was written: in one call, unless it is so much that a copy costs more."""
+        parts = self._parts
+        if not parts:
+            return
+        size, self._parts, self._bytes = self._bytes, [], 0
+        transport = self._transport
+        if transport.is_closing():
+            return
+        self._written += size
+        if len(parts) == 1:
+            transport.write(parts[0])
+        elif size > _FLUSH_BYTES:
+            for data in parts:
+                transport.write(data)
+        else:
+            transport.write(b"".join(parts))
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self._bytes + self._transport.get_write_buffer_size()
+
+    def when_writable(self, call: Callable[[bool], None]) -> None:
+        """``call(True)`` once little is buffered, maybe at once; ``call(False)`` when the client is gone."""
+        self.flush()
+        if self.writable:
+            call(True)
+        else:
+            self._on_writable = call
+
+    # --- called by the connection
+
+    def pause(self) -> None:
+        """The transport holds much."""
+        self.writable = False
+        self.watch()
+
+    def resume(self) -> None:
+        """The transport holds little again."""
+        self.writable = True
+        if self._stall is not None:
+            self._stall.clear()
+        self._tell(True)
+
+    def lose(self) -> None:
+        """The transport is gone."""
+        self._parts, self._bytes = [], 0
+        if self._stall is not None:
+            self._stall.close()
+        self._tell(False)
+
+    def watch(self) -> None:
+        """Cut the client off unless it takes what is buffered."""
+        if self._stall is None:
+            self._stall = Timer(self._loop, self._look)
+        taken = self._written - self._transport.get_write_buffer_size()
+        if taken > self._taken or not self._stall.active:
+            self._taken = taken
+            self._stall.set(self._loop.now() + self._limits.write_stall_s)
+
+    def _look(self) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        if not waiting and not self._transport.is_closing():
+            return
+        if self._written - waiting > self._taken:
+            self.watch()
+            return
+        self._quiet.warning(
+            "stall",
+            "cut off %s: it has taken nothing of its answer for %g s (limit 'write_stall_s')",
+            shown(self._transport.get_extra_info("peername")),
+            self._limits.write_stall_s,
+        )
+        self._transport.abort()
+
+    def _tell(self, alive: bool) -> None:
+        call, self._on_writable = self._on_writable, None
+        if call is not None:
+            call(alive)

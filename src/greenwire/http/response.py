@@ -1,0 +1,141 @@
+"""The bytes of an answer's head."""
+
+import re
+from email.utils import formatdate
+from http import HTTPStatus
+from time import time
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
+SERVER = b"Server: greenwire\r\n"
+CLOSE = b"Connection: close\r\n"
+KEEP_ALIVE = b"Connection: keep-alive\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+# RFC 9110 7.6.1 and PEP 3333: between us and the next hop, so not the application's to set.
+_HOP_BY_HOP = frozenset(
+    (
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "trailers", "transfer-encoding", "upgrade"),
+    )
+)
+_SPECIAL = _HOP_BY_HOP | {"content-length", "date", "server"}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_NAMES: dict[str, str] = {}  # names that have been judged: in lower case where they are special, else ""
+_NAMES_KEPT = 1_024
+
+
+class Fields:
+    """Header fields that are ready to be sent, and what the framing has to know of them.
+
+    The framing itself (Content-Length, Transfer-Encoding, Connection) is not among the bytes: the exchange
+    writes it.
+    """
+
+    block = b""
+    length: int | None = None  # Content-Length
+    close = False  # Connection: close was asked for
+    dated = False  # there is a Date
+    named = False  # there is a Server
+
+
+def encode(headers: list[tuple[str, str]]) -> Fields:
+    """Judge and encode *headers*; hop-by-hop fields are left out. Raises ValueError that names the header."""
+    fields = Fields()
+    lines: list[str] = []
+    try:
+        for name, value in headers:
+            special = _NAMES[name] if name in _NAMES else _judge_name(name)
+            if special and not _note(fields, special, value):
+                continue
+            lines.append(name + ": " + value + "\r\n")
+        block = "".join(lines).encode("latin-1")
+    except (TypeError, ValueError) as error:
+        raise ValueError(_first_bad(headers) or str(error)) from None
+    # One look at the whole instead of one at each value: to split a response takes a line end too many.
+    if block.count(b"\r") != len(lines) or block.count(b"\n") != len(lines) or b"\0" in block:
+        raise ValueError(_first_bad(headers) or "response headers have line breaks")
+    fields.block = block
+    return fields
+
+
+def _note(fields: Fields, name: str, value: str) -> bool:
+    """Take down what the framing has to know; whether the field itself is to be sent."""
+    if name == "content-length":
+        if not (value.isascii() and value.isdigit()) or fields.length not in (None, int(value)):
+            raise ValueError(f"response header Content-Length: {value!r} is not one length")
+        fields.length = int(value)
+    elif name == "date":
+        fields.dated = True
+    elif name == "server":
+        fields.named = True
+    elif name == "connection" and "close" in value.lower():
+        fields.close = True
+    return name in ("date", "server")
+
+
+def _judge_name(name: object) -> str:
+    if not isinstance(name, str) or not _TOKEN(name):
+        raise ValueError(f"response header name {name!r} is not a token (RFC 9110 5.6.2)")
+    special = name.lower() if name.lower() in _SPECIAL else ""
+    if len(_NAMES) < _NAMES_KEPT:
+        _NAMES[name] = special
+    return special
+
+
+def _first_bad(headers: list[tuple[str, str]]) -> str | None:
+    """What is wrong with the first header that has the wrong shape; the slow way, for the message."""
+    for header in headers:
+        if not isinstance(header, tuple | list) or len(header) != 2:
+            return f"response header {header!r} is not a pair of name and value"
+        name, value = header
+        if not isinstance(value, str):
+            return f"response header {name}: its value is {type(value).__name__}, not str"
+        if any(character in value for character in "\r\n\0"):
+            return f"response header {name}: its value {value!r} has a line break or a NUL"
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError:
+            return f"response header {name}: its value {value!r} is not latin-1"
+    return None
+
+
+def status_line(code: int, reason: str | None = None) -> bytes:
+    """``HTTP/1.1 200 OK``, with the registered reason unless another is given."""
+    if reason is None:
+        return _LINES.get(code) or f"HTTP/1.1 {code} \r\n".encode()
+    return f"HTTP/1.1 {code} {reason}\r\n".encode("latin-1")
+
+
+class _Date:
+    """The last Date field, and until when it is right."""
+
+    until = 0.0
+    line = b""
+
+
+def date() -> bytes:
+    """The Date field of this second."""
+    now = time()
+    if not _Date.until - 1.0 <= now < _Date.until:  # a clock may be set back
+        second = int(now)
+        _Date.line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+        _Date.until = second + 1.0
+    return _Date.line
+
+
+def head(line: bytes, fields: Fields, framing: bytes) -> bytes:
+    """The whole head of an answer, its empty line included."""
+    if fields.dated or fields.named:
+        own = (b"" if fields.named else SERVER) + (b"" if fields.dated else date())
+        return b"%b%b%b%b\r\n" % (line, own, fields.block, framing)
+    return b"%bServer: greenwire\r\n%b%b%b\r\n" % (line, date(), fields.block, framing)
+
+
+def plain(code: int, message: str) -> bytes:
+    """A complete answer in plain text, after which the connection ends."""
+    body = message.encode() + b"\n"
+    fields = encode([("Content-Type", "text/plain; charset=utf-8")])
+    return head(status_line(code), fields, b"Content-Length: %d\r\n%b" % (len(body), CLOSE)) + body

@@ -1,0 +1,324 @@
+"""From an address, as a user writes it, to listening sockets and TLS contexts.
+
+===================  ==========================================================================
+``host``             what is listened on
+===================  ==========================================================================
+``None``             127.0.0.1
+``""``               every address of the machine, both families
+``"::"``             every address, both families, in one dual-stack socket
+``"localhost"``      127.0.0.1 and ::1, as far as the machine has them: browsers try either one
+a name               every address it resolves to that is on this machine
+``"unix:/path"``     a Unix socket; a file that a dead server has left behind is replaced
+===================  ==========================================================================
+
+All sockets of one call have one port, also for port 0. ``SO_REUSEADDR`` is on, so that a restart does not wait
+for connections in TIME_WAIT. ``SO_REUSEPORT`` is off: with it a second server on the same port starts without
+an error, and the kernel deals the connections of one client out to two processes.
+
+Every failure is a :class:`BindError` of one line: the address, the reason, what to do.
+"""
+
+import errno
+import os
+import socket
+import ssl
+import stat
+
+from ..errors import BindError, ConfigurationError
+
+UNIX = "unix:"
+_PORT_TRIES = 16  # for port 0 in two families: the first one's port may be taken in the second
+
+_Address = tuple[socket.AddressFamily, str]
+
+_REASONS = {
+    errno.EADDRINUSE: "another program listens there already; stop it, or choose another port",
+    errno.EADDRNOTAVAIL: "this machine has no such address; use 127.0.0.1, or '' for every address",
+    errno.EACCES: "permission denied; ports below 1024 need privileges, so choose a higher one",
+    errno.EAFNOSUPPORT: "this machine does not have that kind of address",
+}
+_UNIX_REASONS = {
+    errno.ENOENT: "its directory does not exist; create it first",
+    errno.ENOTDIR: "its directory is not a directory",
+    errno.EACCES: "permission denied; choose a directory that you may write to",
+    errno.EROFS: "the file system is read-only; choose another directory",
+}
+
+
+def listen(
+    host: str | None, port: int | str, *, backlog: int, unix_mode: int | None = None
+) -> list[socket.socket]:
+    """Listen on *host* and *port*; give the non-blocking listening sockets.
+
+    *unix_mode* sets the permissions of a Unix socket's file, before anybody can connect to it.
+    Raises :class:`BindError`.
+    """
+    if host is not None and host.startswith(UNIX):
+        return [_listen_unix(host.removeprefix(UNIX), backlog, unix_mode)]
+    number = _port(port)
+    addresses = _resolve(host, number)
+    for _ in range(_PORT_TRIES - 1):
+        try:
+            return _listen_all(host, addresses, number, backlog)
+        except BindError as error:
+            if number or not _in_use(error):
+                raise
+    return _listen_all(host, addresses, number, backlog)
+
+
+def url_of(sock: socket.socket, secure: bool) -> str:
+    """The URL of a listening socket: ``http://127.0.0.1:5000``, ``http://[::1]:5000`` or ``unix:/path``."""
+    name = sock.getsockname()
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"{UNIX}{os.fsdecode(name)}"
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"{'https' if secure else 'http'}://{host}:{name[1]}"
+
+
+# --- TCP
+
+
+def _port(port: object) -> int:
+    """Flask users pass the string that an environment variable holds; that is fine when it is a number."""
+    text = port.strip() if isinstance(port, str) else port
+    if isinstance(text, str) and text.isascii() and text.isdigit():
+        text = int(text)
+    if isinstance(text, bool) or not isinstance(text, int):
+        raise BindError(f"port {port!r}: a port is a number from 0 to 65535")
+    if not 0 <= text <= 65_535:
+        raise BindError(f"port {text}: out of range, a port is a number from 0 to 65535")
+    return text
+
+
+def _resolve(host: str | None, port: int) -> list[_Address]:
+    if host is None:
+        return [(socket.AF_INET, "127.0.0.1")]
+    if host == "":
+        return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+    if host.lower() == "localhost":  # /etc/hosts may know only one of the two
+        return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        found = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a host name"
+        raise BindError(
+            f"cannot listen on {host!r}: the name cannot be resolved ({reason}); "
+            "use an address such as 127.0.0.1"
+        ) from None
+    addresses = [(family, _scoped(name)) for family, _, _, _, name in found if family in _FAMILIES]
+    return list(dict.fromkeys(addresses))
+
+
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+def _scoped(name: tuple[object, ...]) -> str:
+    """``fe80::1%2``: a link-local address is nothing without its interface."""
+    scope = name[3] if len(name) == 4 else 0
+    return f"{name[0]}%{scope}" if scope and "%" not in str(name[0]) else str(name[0])
+
+
+def _listen_all(host: str | None, addresses: list[_Address], port: int, backlog: int) -> list[socket.socket]:
+    """A socket for each address. One that this machine lacks is left out as long as another is there."""
+    sockets: list[socket.socket] = []
+    lacking: BindError | None = None
+    try:
+        for family, address in addresses:
+            try:
+                sockets.append(_listen_tcp(host, family, address, port, backlog))
+            except BindError as error:
+                if not _not_here(error):
+                    raise
+                lacking = lacking or error
+            else:
+                port = sockets[-1].getsockname()[1]
+        if not sockets and lacking is not None:
+            raise lacking
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _listen_tcp(
+    host: str | None, family: socket.AddressFamily, address: str, port: int, backlog: int
+) -> socket.socket:
+    sock = None
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it lets a second server steal the port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
+        # Linux hands it down to the accepted sockets; the event loops set it again elsewhere.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind((address, port))
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except (OSError, OverflowError) as error:
+        if sock is not None:
+            sock.close()
+        raise _bind_error(_shown(address, port), error, _REASONS) from error
+    return sock
+
+
+def _shown(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _bind_error(where: str, error: Exception, reasons: dict[int, str]) -> BindError:
+    number = error.errno if isinstance(error, OSError) else None
+    reason = reasons.get(number) if number is not None else None
+    if reason is None:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return BindError(f"cannot listen on {where}: {reason}")
+
+
+def _in_use(error: BindError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
+
+
+def _not_here(error: BindError) -> bool:
+    absent = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in absent
+
+
+# --- Unix
+
+
+def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
+    if not path:
+        raise BindError("cannot listen on 'unix:': the path is missing; write unix:/path/to/socket")
+    if not hasattr(socket, "AF_UNIX"):
+        raise BindError(f"cannot listen on unix:{path}: this system has no Unix sockets; use a port")
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        if mode is not None:
+            os.chmod(path, mode)  # before listen(): until then nobody can connect
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise _bind_error(f"unix:{path}", error, _UNIX_REASONS) from error
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Unlink a socket that nobody listens on any more. Anything else at *path* is not ours to remove."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return  # nothing there, or bind() will say what is wrong
+    if not stat.S_ISSOCK(found.st_mode):
+        raise BindError(f"cannot listen on unix:{path}: a file that is no socket is there; remove it")
+    if _somebody_listens(path):
+        raise BindError(f"cannot listen on unix:{path}: {_REASONS[errno.EADDRINUSE].replace('port', 'path')}")
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise _bind_error(f"unix:{path}", error, _UNIX_REASONS) from error
+
+
+def _somebody_listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except OSError:  # a full backlog, no permission: somebody may be there
+            return True
+    return True
+
+
+# --- TLS
+
+
+def server_context(
+    certfile: str | os.PathLike[str],
+    keyfile: str | os.PathLike[str] | None = None,
+    password: str | None = None,
+    ca_certs: str | os.PathLike[str] | None = None,
+    cert_reqs: ssl.VerifyMode | int | None = None,
+    ciphers: str | None = None,
+) -> ssl.SSLContext:
+    """A context for a server: TLS 1.2 or later, HTTP/1.1 by ALPN.
+
+    With *ca_certs* clients may show a certificate; ``cert_reqs=ssl.CERT_REQUIRED`` demands one.
+    Raises :class:`ConfigurationError` that names the file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    _load_certificate(context, certfile, keyfile, password)
+    if ca_certs is not None:
+        _load_authorities(context, ca_certs)
+    reqs = ssl.VerifyMode(cert_reqs) if cert_reqs is not None else None
+    if reqs not in (None, ssl.CERT_NONE) and ca_certs is None:
+        raise ConfigurationError("cert_reqs asks for client certificates: ca_certs must say whose to trust")
+    if reqs is not None:
+        context.verify_mode = reqs
+    elif ca_certs is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+    if ciphers is not None:
+        try:
+            context.set_ciphers(ciphers)
+        except ssl.SSLError:
+            raise ConfigurationError(f"ciphers {ciphers!r}: OpenSSL knows no cipher of that name") from None
+    return context
+
+
+def _load_certificate(
+    context: ssl.SSLContext,
+    certfile: str | os.PathLike[str],
+    keyfile: str | os.PathLike[str] | None,
+    password: str | None,
+) -> None:
+    for what, path in (("certfile", certfile), ("keyfile", keyfile)):
+        if path is not None:
+            _must_read(what, path)
+
+    asked = False
+
+    def ask() -> str:  # OpenSSL would ask at the terminal, and a server has none
+        nonlocal asked
+        asked = True
+        if password is None:
+            raise ConfigurationError(f"keyfile {keyfile or certfile}: it is encrypted; pass its password")
+        return password
+
+    try:
+        context.load_cert_chain(certfile, keyfile, ask)
+    except ssl.SSLError as error:
+        raise ConfigurationError(_certificate_error(error, certfile, keyfile, asked)) from None
+
+
+def _certificate_error(error: ssl.SSLError, certfile: object, keyfile: object, encrypted: bool) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"keyfile {keyfile or certfile}: it is not the key of the certificate in {certfile}"
+    if encrypted:  # OpenSSL 3 gives no reason; there is hardly another one
+        return f"keyfile {keyfile or certfile}: the password is wrong"
+    key = "its key" if keyfile is None else f"the key {keyfile}"
+    return f"certfile {certfile}: no PEM certificate with {key} can be read from it ({error.reason or error})"
+
+
+def _load_authorities(context: ssl.SSLContext, ca_certs: str | os.PathLike[str]) -> None:
+    _must_read("ca_certs", ca_certs)
+    try:
+        context.load_verify_locations(ca_certs)
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"ca_certs {ca_certs}: no PEM certificate can be read from it ({error.reason or error})"
+        ) from None
+
+
+def _must_read(what: str, path: str | os.PathLike[str]) -> None:
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"{what} {os.fspath(path)}: {error.strerror}") from None
