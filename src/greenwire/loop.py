@@ -7,6 +7,9 @@ gives each of them one system call.
 
 A *turn* is what the event loop does between two looks at the kernel. ``call_soon`` from inside a turn runs
 right after the callbacks that are ready now, so every frame written by those is in the same flush.
+
+At the end of a turn that gave other threads something to do, the loop can *stand by* for them a moment instead of
+going to sleep in the kernel. What they post meanwhile needs no wake-up, and leaves in this turn's flush.
 """
 
 import asyncio
@@ -50,6 +53,10 @@ class Loop:
         self._posts: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._awake = False  # a drain is already on its way to the loop
         self._closed = False
+        self._standing_by = False
+        self._signal = Lock()  # open: there is no reason to stand by any longer
+        self._signal.acquire()
+        self._flush_due = False
         self._dirty: list[Flushable] = []
 
     # --- into the loop thread
@@ -82,6 +89,7 @@ class Loop:
             return fn(*args)
         question = _Question(fn, args)
         self.post(question.answer)
+        self.no_more()
         if self._closed:  # nobody may be left to answer: the post came too late
             self._abandon_posts()
         result: T = question.wait()
@@ -106,15 +114,43 @@ class Loop:
             self._awake = True
             self._wake()
 
+    # --- a moment for other threads
+
+    def stand_by(self, patience_s: float) -> bool:
+        """Wait until another thread calls :meth:`no_more`, then run what was posted and flush.
+
+        Returns whether that was within *patience_s*. Loop thread only.
+        """
+        self._awake = True  # so that posts do not wake us: we look by ourselves
+        self._standing_by = True
+        in_time = self._signal.acquire(timeout=patience_s)
+        self._standing_by = False
+        scheduled, self._flush_due = self._flush_due, True
+        self._drain()
+        if not scheduled:
+            self._flush()
+        return in_time
+
+    def no_more(self) -> None:
+        """From another thread: the loop need not stand by for what this thread does."""
+        if self._standing_by:
+            self._standing_by = False
+            try:
+                self._signal.release()
+            except RuntimeError:  # two threads at once
+                pass
+
     # --- the end of a turn
 
     def mark_dirty(self, connection: Flushable) -> None:
         """Have ``connection.flush()`` called at the end of this turn. Loop thread only."""
-        if not self._dirty:
+        if not self._flush_due:
+            self._flush_due = True
             self.aio.call_soon(self._flush, context=self._context)
         self._dirty.append(connection)
 
     def _flush(self) -> None:
+        self._flush_due = False
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             try:

@@ -7,7 +7,7 @@ given in order. What they are given must not raise: user code fails in one place
 The pool. Under the GIL one thread runs Python as fast as fifty, and without fifty wake-ups; more than one is of
 use only while handlers *wait*. So a thread that is awake takes item after item, and another is woken
 
-* at once, where none is awake;
+* at the end of a turn of the loop, where none is awake;
 * at a tick of a millisecond, where items have waited for longer than that and either none was taken meanwhile
   or the processor was not busy: then those that are awake wait for something. The number woken doubles with
   each such tick, so a hundred handlers that block are all running some 7 ms after they came.
@@ -17,6 +17,11 @@ clients and 8 in flight 25.9 → 16.2 µs; broadcast to 500 with 4 in flight 6.1
 one thread emits in a row leaves in one write.
 A thread that finds nothing to do parks, the last parked is the first woken, and one that was parked for
 ``limits.thread_idle_s`` leaves.
+
+Handlers are short, mostly. So when the loop has handed a turn's items over it stands by until they are all taken, for
+half a millisecond at most (``Loop.stand_by``): answers then need no wake-up of the loop and leave at once, together.
+Where that was in vain, because handlers wait for something, it is not tried again for a number of turns that doubles
+each time. Echo with 1 message in flight costs 1.0 times what Node costs with this, and 1.35 times without.
 """
 
 import asyncio
@@ -39,6 +44,8 @@ log = logging.getLogger("greenwire")
 
 Item = tuple[Callable[..., object], tuple[Any, ...]]
 _TICK_S = 0.001
+_PATIENCE_S = 0.0005
+_MAX_PENALTY = 1_024  # turns
 _BUSY = 0.7  # of a core: below it the threads that are awake wait for something
 _LIBRARIES = tuple({str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))})
 
@@ -91,6 +98,9 @@ class ThreadRunner:
         self._workers: set[_Worker] = set()
         self._born = 0
         self._ticking = False
+        self._handing_over = False  # at the end of this turn
+        self._skip = 0  # turns, until standing by is tried again
+        self._penalty = 1
         self._stopping = False
 
     @property
@@ -99,10 +109,26 @@ class ThreadRunner:
 
     def start(self, fn: Callable[..., object], *args: Any) -> None:
         self._items.append((fn, args))
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """The end of a turn in which items came."""
+        self._handing_over = False
+        if not self._items:
+            return
         if not self._awake:
             self._wake(1)
         elif not self._ticking:
             self._tick_later(_Look(self._taken + len(self._items), self._taken, 1))
+        if self._skip:
+            self._skip -= 1
+        elif self._loop.stand_by(_PATIENCE_S):
+            self._penalty = 1
+        else:
+            self._skip = self._penalty
+            self._penalty = min(2 * self._penalty, _MAX_PENALTY)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -180,6 +206,7 @@ class ThreadRunner:
             if self._items:
                 self._awake += 1
                 return True
+            self._loop.no_more()
             if self._stopping:
                 self._workers.discard(worker)
                 return False
