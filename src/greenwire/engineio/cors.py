@@ -75,6 +75,6 @@ def _asker(allowed: Callable[..., bool]) -> Callable[[str, Callable[[], dict[str
     """Decide once whether the user's function wants the environ too."""
     try:
         inspect.signature(allowed).bind("origin", {})
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: written in C, without a signature
         return lambda origin, environ: bool(allowed(origin))
     return lambda origin, environ: bool(allowed(origin, environ()))

@@ -8,7 +8,8 @@ and a ping for 10,000 clients costs 10,000 deque operations, not 10,000 timers::
       └───────────────────── pong ───────────────────┘
 
 An entry is never searched for: it carries the *beat* at which it was made, and a session whose beat has moved
-on since then has answered, or is gone. Time is an argument: monotonic seconds.
+on since then has answered, or is gone. An even beat says that a pong is awaited, so one that nobody asked for is
+known by an odd one, and makes no entry. Time is an argument: monotonic seconds.
 """
 
 from collections import deque
@@ -21,7 +22,10 @@ RELIEF_S = 0.1
 
 
 class Beating(Protocol):
-    """What has a heartbeat. *beat* grows each time a deadline of it becomes meaningless."""
+    """What has a heartbeat. *beat* grows each time a deadline of it becomes meaningless.
+
+    0 before the start, then odd while the next ping is awaited, even while its pong is, odd after the end.
+    """
 
     beat: int
 
@@ -40,19 +44,21 @@ class Heartbeats(Generic[S]):
 
     def start(self, session: S, now: float) -> None:
         """A session has opened, or its pong has come: the next ping is due an interval from now."""
+        if session.beat % 2:
+            return  # a pong without a ping: else each would leave an entry here until the interval is over
         session.beat += 1
         self._due.append((now + self._interval_s, session, session.beat))
 
     def stop(self, session: S) -> None:
         """The session has closed."""
-        session.beat += 1
+        session.beat += 1 + session.beat % 2
 
     def tick(self, now: float) -> tuple[list[S], list[S]]:
         """What is due by *now*: the sessions to ping, and those whose pong did not come in time."""
         stalled = bool(self._late) and now - self._late[0][0] > STALL_S
         lost = [] if stalled else [session for _, session in self._take(self._late, now)]
         if stalled:
-            self._late[0] = (now + RELIEF_S - STALL_S, *self._late[0][1:])
+            self._late[0] = (now + RELIEF_S, *self._late[0][1:])
         pinged = []
         for deadline, session in self._take(self._due, now):
             session.beat += 1

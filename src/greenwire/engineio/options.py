@@ -30,8 +30,13 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("ping_interval", "ping_timeout", "max_http_buffer_size", "upgrade_timeout"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise ConfigurationError(f"{name}={value!r}: it takes a positive number")
+        if self.max_http_buffer_size < 1:
+            raise ConfigurationError(f"max_http_buffer_size={self.max_http_buffer_size!r}: it counts bytes")
+        object.__setattr__(self, "max_http_buffer_size", int(self.max_http_buffer_size))  # 1e8 is often written
+        if self.cookie and not isinstance(self.cookie, str | Mapping):
+            raise ConfigurationError(f"cookie={self.cookie!r}: give a name, or a dict with a name and attributes")
         chosen = (self.transports,) if isinstance(self.transports, str) else tuple(self.transports)
         known = tuple(name for name in chosen if name in TRANSPORTS)
         if not known:

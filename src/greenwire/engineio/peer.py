@@ -57,6 +57,11 @@ class Peer:
         """``"polling"`` or ``"websocket"``."""
         return "polling" if self.socket is None else "websocket"
 
+    @property
+    def writable(self) -> bool:
+        """Whether what is sent now leaves with this turn: nothing else waits for the client to take it."""
+        return self.session.holds_poll if self.socket is None else not self.socket.congested
+
     def send(self, packet: Outgoing) -> None:
         """Send by whatever transport is in charge."""
         self.session.send(packet)

@@ -11,6 +11,7 @@ import json
 import logging
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -60,7 +61,7 @@ class Engine:
         self.options = options
         self.peers: dict[str, Peer] = {}
         self._loop = loop
-        self._limits = limits
+        self._limits = replace(limits, message_bytes=options.max_http_buffer_size)
         self._quiet = quiet
         self._on_open = on_open
         self._cors = CorsPolicy(options.cors_allowed_origins, options.cors_credentials)
@@ -307,6 +308,8 @@ class Engine:
         if peer.socket is not None:
             self._forget(peer)
             peer.socket.close(1001 if self._stopping else _CLOSE_CODES.get(reason, 1000))
+        elif reason is not Reason.SERVER or peer.session.holds_poll:
+            self._forget(peer)  # it knows, or is gone, or has broken the protocol: from now on, "Session ID unknown"
         else:  # a poll may still come for the close packet
             self._loop.call_later(self._limits.polling_close_s, self._forget, peer)
         # In a turn of its own: the caller may be in the middle of a loop over a room.
@@ -323,7 +326,8 @@ class Engine:
 
 
 class _Probe:
-    """A WebSocket that wants to take a polling session over."""
+    """A WebSocket that wants to take a polling session over. When it has failed it has no say any more: another
+    one may have taken its place."""
 
     __slots__ = ("engine", "peer", "socket", "timer")
 
@@ -331,21 +335,22 @@ class _Probe:
         self.engine = engine
         self.peer = peer
         self.socket: WebSocketConnection
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None  # runs as long as this one probes
 
     def receives(self, message: str | bytes) -> None:
         session = self.peer.session
         if not session.probe_receives(message):
+            self._stop_timer()
             self.socket.close(1002, "not a probe")
         elif session.state is State.WEBSOCKET:
             self._stop_timer()
             self.peer.upgraded(self.socket)
 
     def closed(self, socket: WebSocketConnection, code: int) -> None:
-        self._stop_timer()
         if self.peer.socket is socket:
             self.peer.socket_closed(socket, code)
-        else:
+        elif self.timer is not None:
+            self._stop_timer()
             self.peer.session.socket_closes()
 
     def expires(self) -> None:

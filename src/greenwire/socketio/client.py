@@ -15,6 +15,9 @@ GONE        is dropped                           are dropped                    
 ==========  ===================================  ==============================  =================
 
 ``Member.send`` is the way out and is exchanged at each transition, so that a broadcast looks at no state.
+
+A client that has left may come back before its disconnect handler, or its connect handler, is done. Its CONNECT
+then waits in ``Member.again`` until the old member is GONE.
 """
 
 from collections.abc import Callable
@@ -93,7 +96,9 @@ class Member:
     __slots__ = (
         "_acks",
         "_outbox",
+        "_outbox_bytes",
         "_send",
+        "again",
         "client",
         "early",
         "lost",
@@ -113,14 +118,18 @@ class Member:
         self.rooms: set[Room] | None = None
         self.early: list[Event] | None = None  # came in CONNECTING
         self.lost: Reason | None = None  # why it was lost in CONNECTING
+        self.again: Connect | None = None  # asked for while this member leaves
         self.user_session: dict[str, Any] | None = None
         self._acks: dict[int, Callable[..., object]] | None = None
         self._outbox: list[Outgoing] = []
+        self._outbox_bytes = 0
         self._send = send
         self.send: Send = self._wait_for_connect
 
     def _wait_for_connect(self, packet: Outgoing) -> None:
-        if len(self._outbox) < self.client.limits.queued_packets:
+        limits = self.client.limits
+        self._outbox_bytes += len(packet.frame)
+        if len(self._outbox) < limits.queued_packets and self._outbox_bytes <= limits.queued_bytes:
             self._outbox.append(packet)
         else:
             self.client.peer.close(Reason.TRANSPORT_ERROR)
@@ -128,11 +137,20 @@ class Member:
     def accepted(self, connect_packet: Outgoing) -> None:
         """CONNECTING → CONNECTED: the CONNECT packet, then what the connect handler sent."""
         self.state = MemberState.CONNECTED
+        if self.has_left:  # it would take the packet for the answer to its next CONNECT
+            self.send = _drop
+            self._outbox = []
+            return
         self.send = self._send
         self.send(connect_packet)
         for packet in self._outbox:
             self.send(packet)
         self._outbox = []
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client knows that it is not in the namespace any more."""
+        return self.state is MemberState.LEAVING or self.lost is Reason.CLIENT
 
     def leaves(self) -> None:
         """→ LEAVING: nothing is sent any more."""
@@ -188,6 +206,7 @@ class Client:
         "in_flight",
         "limits",
         "members",
+        "paused",
         "peer",
         "timer",
     )
@@ -196,6 +215,7 @@ class Client:
         self.peer = peer
         self.members: dict[str, Member] = {}
         self.in_flight = 0  # events whose handlers have not finished
+        self.paused = False  # there are enough of them: nothing is read from this client
         self.context: Any = None  # the face's: what surrounds its handlers
         self.timer: Any = None  # closes a client that joins no namespace
         self._codec = codec
@@ -245,7 +265,8 @@ class Client:
         if kind in (EVENT, BINARY_EVENT):
             return self._event(namespace, packet.data, packet.ack_id)
         if kind == CONNECT:
-            if namespace in self.members:
+            old = self.members.get(namespace)
+            if old is not None and not old.has_left:
                 raise RemoteProtocolError("the namespace is connected already")
             return Connect(namespace, packet.data)
         member = self._member(namespace)
@@ -283,7 +304,8 @@ class Client:
 
     def forget(self, member: Member) -> None:
         """The member is gone."""
-        if self.members.pop(member.namespace, None) is not None:
+        if self.members.get(member.namespace) is member:
+            del self.members[member.namespace]
             if self._left is None or len(self._left) >= self.limits.namespaces:
                 self._left = set()
             self._left.add(member.namespace)

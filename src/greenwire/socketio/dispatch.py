@@ -10,22 +10,22 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..engineio.packet import Outgoing
 from ..engineio.session import Reason
 from ..errors import ConnectionRefusedError, EncodeError, RemoteProtocolError, refusal
 from ..ids import new_id
 from ..limits import Limits
-from ..loop import Loop
-from ..quiet import QuietLog
-from ..runners import Runner, TaskRunner
+from ..runners import Runner
 from .client import Ack, Client, Connect, Disconnect, Event, Incoming, Member, MemberState
 from .handlers import Handler, Handlers, describe
-from .packet import Codec, encode_ack, encode_connect, encode_connect_error, encode_disconnect
-from .rooms import Rooms
+from .rooms import Room, Rooms
+from .wire import Wire
 
+T = TypeVar("T")
 log = logging.getLogger("greenwire")
+_CONNECTED = MemberState.CONNECTED  # a look-up in an Enum class takes ten times as long as one of a global
 
 REJECTED = refusal(())
 FAILED: dict[str, object] = {"message": "Internal server error"}
@@ -39,10 +39,37 @@ class PeerLike(Protocol):
     on_message: Callable[[str | bytes], None]
     on_close: Callable[[Reason], None]
 
+    @property
+    def writable(self) -> bool: ...
     def send(self, packet: Outgoing) -> None: ...
     def close(self, reason: Reason = ...) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+
+
+class LoopLike(Protocol):
+    """What this layer needs of :class:`greenwire.loop.Loop`; a test client brings one of its own."""
+
+    now: Callable[[], float]
+
+    @property
+    def here(self) -> bool: ...
+    def post(self, fn: Callable[..., object], *args: Any) -> None: ...
+    def ask(self, fn: Callable[..., T], *args: Any) -> T: ...
+    def call_later(self, delay_s: float, fn: Callable[..., object], *args: Any) -> Any: ...
+
+
+class Tasks(Protocol):
+    """What this layer needs of :class:`greenwire.runners.TaskRunner`."""
+
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> None: ...
+
+
+class Complaints(Protocol):
+    """What this layer needs of :class:`greenwire.quiet.QuietLog`."""
+
+    def warning(self, key: str, message: str, *args: object) -> None: ...
+    def error(self, key: str, exception: BaseException, message: str, *args: object) -> None: ...
 
 
 class Face(Protocol):
@@ -65,19 +92,21 @@ class Dispatcher:
         self,
         handlers: Handlers,
         limits: Limits,
-        codec: Codec,
+        wire: Wire,
         face: Face,
         *,
-        loop: Loop,
+        loop: LoopLike,
         runner: Runner,
-        tasks: TaskRunner,
-        quiet: QuietLog,
+        tasks: Tasks,
+        quiet: Complaints,
         on_bad_client: Callable[[Any, RemoteProtocolError], None],
+        always_connect: bool = False,
     ) -> None:
         self.spaces: dict[str, Rooms[Member]] = {}
         self._handlers = handlers
         self._limits = limits
-        self._codec = codec
+        self._wire = wire
+        self._always_connect = always_connect
         self._face = face
         self._loop = loop
         self._runner = runner
@@ -89,10 +118,23 @@ class Dispatcher:
 
     def opened(self, peer: PeerLike) -> None:
         """A new Engine.IO session."""
-        client = Client(peer, self._codec, self._limits)
+        self.adopt(peer)
+
+    def adopt(self, peer: PeerLike) -> Client:
+        """A new Engine.IO session: what speaks for it on this level."""
+        client = self._wire.client(peer, self._limits)
         peer.on_message = partial(self._receive, client)
         peer.on_close = partial(self._lost, client)
         self._arm(client)
+        return client
+
+    def forget(self, client: Client) -> None:
+        """A client is gone without a word, and no handler is to know."""
+        self._disarm(client)
+        for member in tuple(client.members.values()):
+            member.again = None
+            self._gone(member)
+        self._disarm(client)
 
     def _receive(self, client: Client, payload: str | bytes) -> None:
         try:
@@ -108,16 +150,22 @@ class Dispatcher:
     def _rare(self, client: Client, incoming: Incoming) -> None:
         match incoming:
             case Connect(namespace, auth):
-                self._connect(client, namespace, auth)
+                old = client.members.get(namespace)
+                if old is not None:
+                    old.again = incoming
+                else:
+                    self._connect(client, namespace, auth)
             case Ack(member, callback, args):
                 self._acknowledged(member, callback, args)
             case Disconnect(member):
+                member.again = None
                 self._leave(member, Reason.CLIENT)
 
     def _lost(self, client: Client, reason: Reason) -> None:
         """The Engine.IO session is over."""
         self._disarm(client)
         for member in tuple(client.members.values()):
+            member.again = None
             self._leave(member, reason)
 
     def _arm(self, client: Client) -> None:
@@ -144,6 +192,9 @@ class Dispatcher:
         member = Member(new_id(), namespace, client, client.peer.send)
         client.members[namespace] = member
         self.spaces.setdefault(namespace, Rooms()).add(member)
+        if self._always_connect:
+            member.send = client.peer.send
+            member.send(self._wire.connect(namespace, member.sid))
         handler = self._handlers.find(namespace, "connect")
         if handler is None:
             self._connected(member, None)
@@ -181,10 +232,14 @@ class Dispatcher:
             error = error or REJECTED  # the handler itself has disconnected the client
         if error is not None:
             self._take_early(member)
+            if not member.has_left:
+                self._refuse(client, member.namespace, error)
             self._gone(member)
-            self._refuse(client, member.namespace, error)
             return
-        member.accepted(encode_connect(self._codec, member.namespace, member.sid))
+        if not self._always_connect:
+            member.accepted(self._wire.connect(member.namespace, member.sid))
+        elif not member.has_left:
+            member.state = MemberState.CONNECTED
         for event in self._take_early(member):
             self._event(event)
         if member.lost is not None:
@@ -192,10 +247,10 @@ class Dispatcher:
 
     def _refuse(self, client: Client, namespace: str, error: dict[str, object]) -> None:
         try:
-            packet = encode_connect_error(self._codec, namespace, error)
+            packet = self._wire.refusal(namespace, error)
         except EncodeError:
             log.exception("the data of a ConnectionRefusedError cannot be sent")
-            packet = encode_connect_error(self._codec, namespace, {"message": error["message"]})
+            packet = self._wire.refusal(namespace, {"message": error["message"]})
         client.peer.send(packet)
 
     @staticmethod
@@ -208,12 +263,15 @@ class Dispatcher:
 
     def _event(self, event: Event) -> None:
         member = event.member
-        if member.state is not MemberState.CONNECTED:
+        if member.state is not _CONNECTED:
             self._event_too_early(event)
             return
         handler = self._handlers.find(member.namespace, event.name)
-        if handler is None:
-            return  # nobody listens: no acknowledgement either
+        if handler is None:  # nobody listens: no acknowledgement either
+            handler = self._handlers.observer
+            if handler is None:
+                return
+            event = event._replace(ack_id=None)
         self._take_in(member.client)
         if handler.is_async:
             self._tasks.start(self._run_event_async(handler, event))
@@ -230,6 +288,7 @@ class Dispatcher:
         """Count an event in, and stop reading from a client that has enough of them in flight."""
         client.in_flight += 1
         if client.in_flight >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
+            client.paused = True
             client.peer.pause()
 
     def _finished(self, member: Member, answer: Outgoing | None) -> None:
@@ -238,7 +297,8 @@ class Dispatcher:
         client.in_flight -= 1
         if answer is not None:
             member.send(answer)
-        if client.in_flight <= self._limits.events_in_flight // 2:
+        if client.paused and client.in_flight <= self._limits.events_in_flight // 2:
+            client.paused = False
             client.peer.resume()
 
     def _run_event(self, handler: Handler, event: Event) -> None:
@@ -264,16 +324,23 @@ class Dispatcher:
     def _answer(self, event: Event, result: Any) -> Outgoing:
         """A return value as acknowledgement: nothing for ``None``, several arguments for a tuple."""
         assert event.ack_id is not None
-        return encode_ack(self._codec, event.member.namespace, as_args(result), event.ack_id)
+        return self._wire.ack(event.member.namespace, as_args(result), event.ack_id)
 
     # --- acknowledgements of what we sent
 
     def _acknowledged(self, member: Member, callback: Callable[..., object], args: list[Any]) -> None:
         if isinstance(callback, Waiter):
             callback(*args)
-        else:
-            self._take_in(member.client)
-            self._runner.start(self._run_callback, callback, member, args)
+            return
+        if isinstance(callback, Timed):
+            callback.unanswered.discard(member)
+            callback = callback.callback
+        self.start_callback(member, callback, args)
+
+    def start_callback(self, member: Member, callback: Callable[..., object], args: list[Any]) -> None:
+        """Have what the user gave as callback run for *member*."""
+        self._take_in(member.client)
+        self._runner.start(self._run_callback, callback, member, args)
 
     def _run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
         try:
@@ -282,6 +349,15 @@ class Dispatcher:
             self._failed(callback, exception)
         self._loop.post(self._finished, member, None)
 
+    # --- rooms
+
+    def join(self, member: Member, room: Room) -> None:
+        """Put a member into *room*. The limit counts here, too: joins can be asked for faster than they are done."""
+        if member.rooms is None or len(member.rooms) < self._limits.rooms:
+            self.spaces[member.namespace].join(member, room)
+        else:
+            self._quiet.warning("rooms", "a client is in %d rooms and enters no more (limit 'rooms')", len(member.rooms))
+
     # --- leaving
 
     def disconnect(self, member: Member) -> None:
@@ -289,7 +365,7 @@ class Dispatcher:
         if member.state is MemberState.CONNECTING:
             member.lost = Reason.SERVER
         elif member.state is MemberState.CONNECTED:
-            member.send(encode_disconnect(member.namespace))
+            member.send(self._wire.disconnect(member.namespace))
             self._leave(member, Reason.SERVER)
 
     def _leave(self, member: Member, reason: Reason) -> None:
@@ -328,7 +404,9 @@ class Dispatcher:
         for callback in member.gone():
             if isinstance(callback, Waiter):
                 callback.fail()
-        if not member.client.members:
+        if member.again is not None:
+            self._connect(member.client, *member.again)
+        elif not member.client.members:
             self._arm(member.client)
 
     @property
@@ -355,6 +433,19 @@ class Dispatcher:
         name = f"handler {where.event!r} of {where.namespace}" if isinstance(where, Handler) else "callback"
         fn = where.fn if isinstance(where, Handler) else where
         self._loop.post(self._quiet.error, f"{name} {id(fn)}", exception, "%s failed: %s", name, describe(fn))
+
+
+class Timed:
+    """A callback that is waited for only so long: what is kept beside it until then. Loop thread."""
+
+    __slots__ = ("callback", "unanswered")
+
+    def __init__(self, callback: Callable[..., object], unanswered: set[Member]) -> None:
+        self.callback = callback
+        self.unanswered = unanswered
+
+    def __call__(self, *args: Any) -> object:
+        return self.callback(*args)
 
 
 class Waiter:

@@ -3,7 +3,8 @@
 orjson writes datetimes, UUIDs, enums and dataclasses, and ``null`` for NaN and the infinities, which is what
 ``JSON.stringify`` does and all that a browser can read. It refuses three things that the standard library
 writes: keys that are no strings, integers beyond 64 bits, and lone surrogates. The first is asked for again
-with an option, the others go to the standard library. Each costs only those who use it.
+with an option, the others go to the standard library. It also refuses to read a lone surrogate, which is what a
+browser sends of an emoji that was cut in two. Each costs only those who use it.
 """
 
 import json
@@ -13,7 +14,15 @@ from typing import Any
 
 import orjson
 
-loads = orjson.loads
+
+def loads(text: str) -> Any:
+    """The value that *text* stands for. Raises ``ValueError``."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        if "\\ud" not in text and "\\uD" not in text:
+            raise
+    return json.loads(text, parse_constant=_refuse)
 
 
 def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
@@ -41,7 +50,21 @@ def _dumps_unusual(value: Any, default: Callable[[Any], Any]) -> bytes:
             raise failed[0] from None
         if "64-bit" not in str(error) and "surrogate" not in str(error):
             raise
-    return json.dumps(value, default=ask, separators=(",", ":"), allow_nan=False).encode()
+
+    def leaf(item: Any) -> Any:
+        """What the standard library knows nothing of, as orjson writes it."""
+        return json.loads(orjson.dumps(item, ask, orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY))
+
+    plain = json.loads(json.dumps(value, default=leaf), parse_constant=_null)
+    return json.dumps(plain, separators=(",", ":")).encode()
+
+
+def _null(constant: str) -> None:
+    """For NaN and the infinities."""
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _plain(item: Any, default: Callable[[Any], Any]) -> Any:

@@ -83,12 +83,14 @@ def _encode(
     codec: Codec, plain: str, binary: str, namespace: str, ack_id: int | None, data: Any
 ) -> Outgoing:
     attachments: list[bytes] = []
-    numbers: dict[int, int] = {}  # by identity: the codec may ask twice for one object, and one may stand twice
+    # By identity: the codec may ask twice for one object, and one may stand twice. The object is kept with its
+    # number, else another could come to live at its address.
+    numbers: dict[int, tuple[int, Any]] = {}
 
     def default(value: Any) -> Any:
         if not isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(f"{type(value).__name__} has no JSON form")
-        number = numbers.setdefault(id(value), len(attachments))
+        number, _ = numbers.setdefault(id(value), (len(attachments), value))
         if number == len(attachments):
             attachments.append(bytes(value))
         return {"_placeholder": True, "num": number}
@@ -156,18 +158,25 @@ def _check(packet: Packet, has_data: bool) -> None:
 
 
 def attach(data: Any, attachments: list[bytes]) -> Any:
-    """*data* with its placeholders replaced. Raises :class:`RemoteProtocolError` for one without attachment.
+    """*data*, fresh from the decoder, with its placeholders replaced in place.
 
-    Not recursive further than the JSON decoder has gone, which bounds depth.
+    Raises :class:`RemoteProtocolError` for one without attachment. Not recursive: JSON may be deeper than
+    Python's stack.
     """
-    if isinstance(data, list):
-        return [attach(item, attachments) for item in data]
-    if not isinstance(data, dict):
-        return data
-    if data.get("_placeholder") is True:
-        number = data.get("num")
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(attachments):
-            raise RemoteProtocolError("a placeholder names an attachment that does not exist")
-        return attachments[number]
-    return {key: attach(value, attachments) for key, value in data.items()}
+    top = [data]
+    containers: list[Any] = [top]
+    while containers:
+        container = containers.pop()
+        for key, value in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(value, dict) and value.get("_placeholder") is True:
+                container[key] = _attachment(value.get("num"), attachments)
+            elif isinstance(value, dict | list):
+                containers.append(value)
+    return top[0]
+
+
+def _attachment(number: Any, attachments: list[bytes]) -> bytes:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(attachments):
+        raise RemoteProtocolError("a placeholder names an attachment that does not exist")
+    return attachments[number]
 

@@ -40,8 +40,8 @@ class Rooms(Generic[M]):
             self.leave(member, room)
 
     def join(self, member: M, room: Room) -> None:
-        """Put *member* into *room*. Doing it twice changes nothing."""
-        if room == member.sid:
+        """Put *member* into *room*. Doing it twice changes nothing, nor does it for one who is not here."""
+        if room == member.sid or member.sid not in self.members:
             return
         self._rooms.setdefault(room, {})[member] = None
         if member.rooms is None:

@@ -19,15 +19,18 @@ from ..errors import (
     ConfigurationError,
     DisconnectedError,
     NotRunningError,
+    RemoteProtocolError,
     TimeoutError,
 )
 from ..limits import DEFAULT, Limits
-from ..loop import Loop
+from ..runners import Runner
 from .client import Member, MemberState
-from .dispatch import Dispatcher, Face, Waiter
+from .dispatch import Complaints, Dispatcher, Face, LoopLike, Tasks, Timed, Waiter
 from .handlers import Handler, Handlers, normal_namespace
-from .packet import Codec, Json, encode_event
+from .ordered import OrderedDispatcher
+from .packet import Codec, Json
 from .rooms import Room
+from .wire import JsonWire, Wire
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -39,6 +42,20 @@ class Audience:
     namespace: str
     rooms: tuple[Room, ...] | None
     skip: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """What few emits want.
+
+    Nobody in any of *except_rooms* gets it; *volatile*: nor does who cannot take it at once. A callback is
+    waited for *timeout_s* seconds; then *on_timeout* is called with the sid of each client that has not answered.
+    """
+
+    except_rooms: tuple[Room, ...] = ()
+    volatile: bool = False
+    timeout_s: float | None = None
+    on_timeout: Callable[..., object] | None = None
 
 
 class Server:
@@ -54,10 +71,12 @@ class Server:
     ) -> None:
         self.handlers = Handlers(namespaces, arguments_before=1 if face is None else 0)
         self.limits = limits
-        self.codec: Codec = codec or Json()
+        self.wire: Wire = JsonWire(codec or Json())
+        self.always_connect = False  # CONNECT is sent before the connect handler runs
+        self.async_handlers = True  # events of one client may be handled at the same time
         self.face: Face = face or PlainFace()
         self._ack_ids = count(1)  # one for all clients, so that a broadcast with callback is one packet
-        self._loop: Loop | None = None
+        self._loop: LoopLike | None = None
         self._dispatcher: Dispatcher | None = None
 
     # --- registration
@@ -73,9 +92,30 @@ class Server:
 
     # --- life
 
-    def bind(self, loop: Loop, dispatcher: Dispatcher) -> None:
-        """The server runs from now on."""
-        self._loop, self._dispatcher = loop, dispatcher
+    def bind(
+        self,
+        loop: LoopLike,
+        runner: Runner,
+        tasks: Tasks,
+        quiet: Complaints,
+        on_bad_client: Callable[[Any, RemoteProtocolError], None],
+    ) -> Dispatcher:
+        """The server runs from now on, with these."""
+        kind = Dispatcher if self.async_handlers else OrderedDispatcher
+        self._loop = loop
+        self._dispatcher = kind(
+            self.handlers,
+            self.limits,
+            self.wire,
+            self.face,
+            loop=loop,
+            runner=runner,
+            tasks=tasks,
+            quiet=quiet,
+            on_bad_client=on_bad_client,
+            always_connect=self.always_connect,
+        )
+        return self._dispatcher
 
     def unbind(self) -> None:
         """The server has stopped."""
@@ -103,14 +143,66 @@ class Server:
         """
         audience = Audience(normal_namespace(namespace), as_rooms(to), as_sids(skip))
         ack_id = next(self._ack_ids) if callback is not None else None
-        packet = encode_event(self.codec, audience.namespace, [_event_name(event), *args], ack_id)
+        packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         loop = self._loop
         if loop is not None:
             loop.post(self._broadcast, packet, audience, ack_id, callback)
 
+    def emit_special(
+        self,
+        event: str,
+        *args: Any,
+        to: Room | Collection[Room] | None = None,
+        skip: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        callback: Callable[..., object] | None = None,
+        special: "Special",
+    ) -> None:
+        """:meth:`emit`, for what few emits want."""
+        audience = Audience(normal_namespace(namespace), as_rooms(to), as_sids(skip))
+        ack_id = next(self._ack_ids) if callback is not None else None
+        packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
+        loop = self._loop
+        if loop is not None:
+            loop.post(self._broadcast_special, packet, audience, ack_id, callback, special)
+
+    def _broadcast_special(
+        self,
+        packet: Outgoing,
+        audience: Audience,
+        ack_id: int | None,
+        callback: Callable[..., object] | None,
+        special: "Special",
+    ) -> None:
+        dispatcher = self._dispatcher
+        space = dispatcher.spaces.get(audience.namespace) if dispatcher is not None else None
+        if space is None or self._loop is None:
+            return
+        members = space.select(audience.rooms, audience.skip)
+        if special.except_rooms:
+            excluded = frozenset(space.select(special.except_rooms))
+            members = [member for member in members if member not in excluded]
+        if special.volatile:
+            members = [m for m in members if m.state is MemberState.CONNECTED and m.client.peer.writable]
+        if ack_id is not None and callback is not None:
+            timed = Timed(callback, set(members))
+            for member in members:
+                member.expect_ack(ack_id, timed)
+            if special.timeout_s is not None:
+                self._loop.call_later(special.timeout_s, self._expire, timed, ack_id, special.on_timeout)
+        for member in members:
+            member.send(packet)
+
+    def _expire(self, timed: Timed, ack_id: int, on_timeout: Callable[..., object] | None) -> None:
+        """Who has not answered by now is not waited for any more."""
+        for member in timed.unanswered:
+            member.forget_ack(ack_id)
+            if on_timeout is not None and self._dispatcher is not None:
+                self._dispatcher.start_callback(member, on_timeout, [member.sid])
+
     def send_to(self, member: Member, event: str, args: list[Any]) -> None:
         """Send to one client, who is known: what a handler's answer to its own client takes."""
-        packet = encode_event(self.codec, member.namespace, [_event_name(event), *args])
+        packet = self.wire.event(member.namespace, [_event_name(event), *args])
         loop = self._loop
         if loop is not None:
             loop.post(_send, member, packet)
@@ -151,7 +243,7 @@ class Server:
             raise ConfigurationError("call() would keep the event loop waiting: use it in a plain handler")
         audience = Audience(normal_namespace(namespace), as_rooms(to), frozenset())
         ack_id = next(self._ack_ids)
-        packet = encode_event(self.codec, audience.namespace, [_event_name(event), *args], ack_id)
+        packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         waiter = Waiter()
         if not loop.ask(self._broadcast, packet, audience, ack_id, waiter):
             raise DisconnectedError(f"call({event!r}): nobody is connected as {to!r} to {audience.namespace!r}")
@@ -176,8 +268,7 @@ class Server:
     def enter(self, member: Member, room: Room) -> None:
         """Put a client that is known into *room*. Does not wait; what is emitted afterwards reaches it."""
         room = as_room(room)
-        if member.rooms is not None and len(member.rooms) >= self.limits.rooms:
-            raise ConfigurationError(f"the client is in {self.limits.rooms} rooms: the limit 'rooms'")
+        self._check_entry(member, room)
         self._require().post(self._enter_member, member, room)
 
     def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
@@ -198,7 +289,7 @@ class Server:
         if self._loop is not None:
             self._loop.post(self._disconnect, sid, normal_namespace(namespace))
 
-    def _require(self) -> Loop:
+    def _require(self) -> LoopLike:
         if self._loop is None:
             raise NotRunningError("the server is not running: there are no clients yet")
         return self._loop
@@ -215,13 +306,19 @@ class Server:
 
     def _enter(self, sid: str, room: Room, namespace: str) -> None:
         member = self._member(sid, namespace)
+        self._check_entry(member, room)
+        self._enter_member(member, room)
+
+    def _check_entry(self, member: Member, room: Room) -> None:
+        """Raises where *room* is one too many, or another client's own: what goes there is for that client alone."""
         if member.rooms is not None and len(member.rooms) >= self.limits.rooms:
             raise ConfigurationError(f"the client is in {self.limits.rooms} rooms: the limit 'rooms'")
-        self._enter_member(member, room)
+        if isinstance(room, str) and self._find(room, member.namespace) not in (None, member):
+            raise ConfigurationError("cannot enter a sid room: it belongs to another client")
 
     def _enter_member(self, member: Member, room: Room) -> None:
         if member.state is not MemberState.GONE and self._dispatcher is not None:
-            self._dispatcher.spaces[member.namespace].join(member, room)
+            self._dispatcher.join(member, room)
 
     def _leave(self, sid: str, room: Room, namespace: str) -> None:
         member = self._find(sid, namespace)

@@ -24,14 +24,15 @@ def accept(
     request = exchange.request
     key = accept_key(request.method, request.version, request.get)
     http = exchange.connection
+    server = http.server  # by itself: the closure below lives as long as the WebSocket, and HTTP need not
     transport, early = exchange.upgrade()
 
     def closed(socket: WebSocketConnection, code: int) -> None:
-        http.server.closed(socket)
+        server.closed(socket)
         on_closed(socket, code)
 
     socket = WebSocketConnection(
         loop, transport, limits, response_head(key, headers), early, on_message, closed
     )
-    http.server.replace(http, socket)
+    server.replace(http, socket)
     return socket

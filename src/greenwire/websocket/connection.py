@@ -27,7 +27,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSUpgradeResponse, WSUpgradeResponseWithListener, WSListener, WSMsgType, WSTransport
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
 from ..limits import Limits
@@ -53,6 +53,9 @@ class State(Enum):
     CLOSING = auto()
     LINGERING = auto()
     CLOSED = auto()
+
+
+_OPEN = State.OPEN  # a look-up in an Enum class takes ten times as long as one of a global
 
 
 class WebSocketConnection(WSListener):
@@ -116,6 +119,7 @@ class WebSocketConnection(WSListener):
         if sock is not None:  # bounds what one read can bring, and so what picows' buffer can grow to
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
         transport.write(head)
+        transport.set_protocol(_NOBODY)  # uvloop keeps the methods of the last one that was not buffered: HTTP's
         self._early: tuple[WSProtocol, bytes] | None = (self._take_over(), early)
 
     def start(self) -> None:
@@ -152,11 +156,19 @@ class WebSocketConnection(WSListener):
         """What the kernel has not taken yet."""
         return self._out_bytes + self._transport.get_write_buffer_size()
 
+    @property
+    def congested(self) -> bool:
+        """Whether the kernel has not taken all that earlier turns have written."""
+        return self._transport.get_write_buffer_size() > 0
+
     def write(self, frame: bytes) -> None:
         """Send *frame* at the end of this turn, in one system call with all others of the turn.
 
-        A peer for which more than ``limits.queued_bytes`` wait is cut off.
+        A peer for which more than ``limits.queued_bytes`` wait is cut off. Only in OPEN (5.5.1: nothing follows a
+        close frame); else *frame* is dropped.
         """
+        if self.state is not State.OPEN:
+            return
         out = self._out
         if not out:
             self._loop.mark_dirty(self)
@@ -193,7 +205,7 @@ class WebSocketConnection(WSListener):
         """One frame, unmasked and checked by picows. The hot path is one whole text message."""
         try:
             kind = frame.msg_type
-            if self.state is not State.OPEN or frame.rsv1 or frame.rsv2 or frame.rsv3:
+            if self.state is not _OPEN or frame.rsv1 or frame.rsv2 or frame.rsv3:
                 self._unusual(frame)
             elif kind is _TEXT and frame.fin and self._message is None:
                 text = frame.get_payload_as_utf8_text()
@@ -267,6 +279,8 @@ class WebSocketConnection(WSListener):
         if held is None:
             return
         for n, message in enumerate(held):
+            if self.state is not State.OPEN:
+                break
             if self._held is not None:  # paused again
                 self._held.extend(held[n:])
                 self._held_bytes = sum(map(len, self._held))
@@ -304,6 +318,7 @@ class WebSocketConnection(WSListener):
     def abort(self) -> None:
         """End TCP at once: a peer that does not read would never see a close frame."""
         if self.state is not State.CLOSED:
+            self.state = State.LINGERING
             self._out.clear()
             self._out_bytes = 0
             self._transport.abort()
@@ -322,8 +337,11 @@ class WebSocketConnection(WSListener):
     def _close_arrives(self, frame: WSFrame) -> None:
         if self.state not in (State.OPEN, State.CLOSING):
             return
-        code: int = frame.get_close_code()  # type: ignore[assignment]  # an IntEnum member, or an int for 3000 up
-        self.close_code = 1005 if code == 0 else int(code)
+        code: int = frame.get_close_code() if frame.payload_size else 1005  # type: ignore[assignment]  # an IntEnum
+        if frame.payload_size and (code in (0, 1006) or code > 4999):  # 7.4: what picows lets through
+            self.fail(1002, "invalid close code")
+            return
+        self.close_code = int(code)
         if self.state is State.OPEN:  # 5.5.1: answer with the code that was received
             self.write(close_frame(None if self.close_code == 1005 else self.close_code))
         self._linger()
@@ -342,6 +360,8 @@ class WebSocketConnection(WSListener):
         transport.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
+        else:  # TLS has no half-closing
+            transport.close()
         self._timer = self._loop.call_later(self._limits.close_timeout_s, self.abort)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -368,6 +388,9 @@ class WebSocketConnection(WSListener):
 
 def _ignore(message: str | bytes) -> None:
     pass
+
+
+_NOBODY = asyncio.Protocol()
 
 
 class _Drain(asyncio.BufferedProtocol):
@@ -439,11 +462,12 @@ class _NoLog:
 
     def info(self, *args: object, **kwargs: object) -> None: ...
 
-    error = warning = exception = log = info
+    debug = warning = error = exception = log = info
 
 
 _NO_SOCKET = _NoSocket()
 _NO_LOG = _NoLog()
+_SWALLOWED = WSUpgradeResponse.create_101_response()  # one for all: nobody sees it
 
 
 def _new_protocol(listener: WSListener, max_frame_bytes: int) -> WSProtocol:
@@ -451,7 +475,7 @@ def _new_protocol(listener: WSListener, max_frame_bytes: int) -> WSProtocol:
         None,
         None,
         False,
-        lambda request: listener,
+        lambda request: WSUpgradeResponseWithListener(_SWALLOWED, listener),
         _NO_LOG,
         False,
         None,
