@@ -24,12 +24,12 @@ LAYERS = [
     ["run_options"],
     ["stack"],
     ["flask"],
-    ["cli", "__main__"],
+    ["compat", "cli", "__main__"],
 ]
 PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer}
 # What a pure file may import beside pure files: nothing that does I/O, keeps time, or runs anything.
 PURE_IMPORTS = set(
-    "base64 binascii collections dataclasses decimal enum hashlib inspect itertools json re struct typing orjson".split()
+    "base64 binascii collections dataclasses decimal enum hashlib inspect itertools json math re struct typing orjson".split()
 )
 
 

@@ -37,6 +37,11 @@ class Outgoing:
         self.frame = frame
 
     @property
+    def count(self) -> int:
+        """How many Engine.IO packets it is."""
+        return 1 + len(self._attachments)
+
+    @property
     def payload(self) -> bytes:
         """The packet and its attachments for a polling payload."""
         if self._payload is None:

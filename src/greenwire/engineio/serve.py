@@ -12,6 +12,7 @@ import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -172,6 +173,7 @@ class Engine:
             on_pong=lambda: self._heartbeats.start(peer.session, self._loop.now()),
             on_closed=lambda reason: self._closed(peer, reason),
             write=write,
+            payload_packets=_payload_packets(peer.request.get("user-agent") or ""),
         )
 
     def _open_packet(self, peer: Peer, upgrades: list[str]) -> Any:
@@ -362,6 +364,15 @@ class _Probe:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+
+def _payload_packets(user_agent: str) -> float:
+    """How many packets this client takes in one polling payload.
+
+    python-engineio's clients refuse more than 16, and end the connection. They are known by the HTTP libraries
+    that they use; a browser should not have to poll more often because of them.
+    """
+    return 16 if user_agent.startswith("python-requests") or "aiohttp" in user_agent else inf
 
 
 def _compress(payload: bytes, accepted: str | None, headers: Headers) -> bytes:

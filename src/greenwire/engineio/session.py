@@ -28,8 +28,9 @@ a frame, the poll's ``reply``, ``wake`` ("flush me at the end of this turn"), ``
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, StrEnum, auto
+from math import inf
 
 from ..errors import RemoteProtocolError
 from ..limits import Limits
@@ -74,6 +75,7 @@ class Session:
         "_limits",
         "_on_closed",
         "_on_pong",
+        "_payload_packets",
         "_poll",
         "_queue",
         "_queued_bytes",
@@ -94,6 +96,7 @@ class Session:
         on_pong: Callable[[], None],
         on_closed: Callable[[Reason], None],
         write: Write | None = None,
+        payload_packets: float = inf,
     ) -> None:
         self.sid = sid
         self.state = State.POLLING if write is None else State.WEBSOCKET
@@ -107,6 +110,7 @@ class Session:
         self._poll: Reply | None = None
         self._queue: deque[Outgoing] | None = None  # made for polling only: 600 bytes that most never need
         self._queued_bytes = 0
+        self._payload_packets = payload_packets  # some clients refuse more in one payload
 
     # --- the hot path
 
@@ -184,8 +188,20 @@ class Session:
         """Give what is queued to a poll that waits. At the end of each turn in which ``wake`` was called."""
         if self._poll is None or not self._queue:
             return
-        queue, self._queue, self._queued_bytes = self._queue, None, 0
-        self._answer(SEPARATOR.join([packet.payload for packet in queue]))
+        self._answer(SEPARATOR.join([packet.payload for packet in self._take(self._queue)]))
+
+    def _take(self, queue: deque[Outgoing]) -> Iterable[Outgoing]:
+        """What goes into one payload: everything, or as much as the client can take; at least one."""
+        if self._payload_packets == inf:
+            self._queue, self._queued_bytes = None, 0
+            return queue
+        taken = [queue.popleft()]
+        count = taken[0].count
+        while queue and count + queue[0].count <= self._payload_packets:
+            taken.append(queue.popleft())
+            count += taken[-1].count
+        self._queued_bytes -= sum(len(packet.frame) for packet in taken)
+        return taken
 
     def _enqueue(self, packet: Outgoing) -> None:
         queue = self._queue
