@@ -1,4 +1,4 @@
-"""Every exception that Greenwire raises, named by who is at fault and what to do next.
+"""The exceptions that Greenwire shows to its users, named by who is at fault and what to do next.
 
 ::
 

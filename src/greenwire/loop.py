@@ -100,6 +100,8 @@ class Loop:
             self.aio.call_soon_threadsafe(self._drain, context=self._context)
         except RuntimeError:  # the loop is closed: posts go nowhere
             self._closed = True
+            self._awake = False
+            self._abandon_posts()
 
     def _drain(self) -> None:
         self._awake = False
@@ -121,6 +123,7 @@ class Loop:
 
         Returns whether that was within *patience_s*. Loop thread only.
         """
+        self._signal.acquire(blocking=False)  # one that came too late for the last time
         self._awake = True  # so that posts do not wake us: we look by ourselves
         self._standing_by = True
         in_time = self._signal.acquire(timeout=patience_s)
@@ -171,6 +174,7 @@ class Loop:
     def close(self) -> None:
         """Close the event loop. Questions that are still open are answered with an error."""
         self._closed = True
+        self._awake = False  # a drain that was on its way will not come
         self._abandon_posts()
         self.aio.close()
 
@@ -201,9 +205,12 @@ class _Question:
     def answer(self) -> None:
         try:
             self._result = self._fn(*self._args)
-        except Exception as error:
+        except BaseException as error:
             self._error = error
-        self._lock.release()
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._lock.release()
 
     def fail(self, error: BaseException) -> None:
         self._error = error

@@ -27,6 +27,7 @@ each time. Echo with 1 message in flight costs 1.0 times what Node costs with th
 import asyncio
 import contextvars
 import logging
+import os
 import sys
 import sysconfig
 import threading
@@ -44,10 +45,14 @@ log = logging.getLogger("greenwire")
 
 Item = tuple[Callable[..., object], tuple[Any, ...]]
 _TICK_S = 0.001
+_RETRY_S = 0.1  # when the machine gives no thread
 _PATIENCE_S = 0.0005
 _MAX_PENALTY = 1_024  # turns
 _BUSY = 0.7  # of a core: below it the threads that are awake wait for something
-_LIBRARIES = tuple({str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))})
+_LIBRARIES = tuple(
+    f"{folder}{os.sep}"
+    for folder in {str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
+)
 
 
 class Runner(Protocol):
@@ -120,8 +125,6 @@ class ThreadRunner:
             return
         if not self._awake:
             self._wake(1)
-        elif not self._ticking:
-            self._tick_later(_Look(self._taken + len(self._items), self._taken, 1))
         if self._skip:
             self._skip -= 1
         elif self._loop.stand_by(_PATIENCE_S):
@@ -129,6 +132,8 @@ class ThreadRunner:
         else:
             self._skip = self._penalty
             self._penalty = min(2 * self._penalty, _MAX_PENALTY)
+        if self._items and not self._ticking:  # also where one was just woken: it may wait in its first item
+            self._tick_later(_Look(self._taken + len(self._items), self._taken, 1))
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -146,6 +151,7 @@ class ThreadRunner:
     def stop(self) -> None:
         self._stopping = True
         with self._lock:
+            self._awake += len(self._parked)
             for worker in self._parked:
                 worker.gate.release()
             self._parked.clear()
@@ -179,6 +185,7 @@ class ThreadRunner:
             with self._lock:
                 self._awake -= 1
                 self._workers.discard(worker)
+            self._loop.call_later(_RETRY_S, self._wake, 1)  # or nothing runs
 
     def _work(self, worker: "_Worker") -> None:
         worker.ident = threading.get_ident()
@@ -190,11 +197,11 @@ class ThreadRunner:
                 if self._park(worker):
                     continue
                 return
-            self._taken += 1
+            worker.number = self._taken = self._taken + 1
             fn, args = item
             try:
                 fn(*args)
-            except Exception:
+            except BaseException:  # also SystemExit: it would end this thread, which stays counted as awake
                 log.exception("internal error: %r has let an exception through", fn)
             worker.item = item = fn = args = None  # type: ignore[assignment]  # keep nothing alive while idle
 
@@ -212,7 +219,7 @@ class ThreadRunner:
                 return False
             self._parked.append(worker)
         if worker.gate.acquire(timeout=self._limits.thread_idle_s):
-            return not self._stopping or bool(self._items)
+            return True
         with self._lock:
             if worker in self._parked:
                 self._parked.remove(worker)
@@ -250,8 +257,10 @@ class ThreadRunner:
     def _warn_when_stuck(self, look: "_Look") -> None:
         """All threads are awake, and wait: name the one that has for longest, once it has for long."""
         now, patience_s = time.monotonic(), self._limits.threads_busy_warning_s
-        stuck = {worker: worker.item for worker in self._workers}
-        oldest = [w for w, item in look.stuck.items() if item is not None and stuck.get(w) is item]
+        with self._lock:
+            stuck = {worker: worker.item for worker in self._workers}
+        same = [worker for worker, item in look.stuck.items() if item is not None and stuck.get(worker) is item]
+        oldest = sorted(same, key=lambda worker: worker.number)
         if not oldest:
             look.stuck, look.stuck_since = stuck, now
         elif now - look.stuck_since >= patience_s:
@@ -284,11 +293,12 @@ class _Look:
 class _Worker:
     """A thread of the pool; *gate* is closed while it is parked."""
 
-    __slots__ = ("gate", "ident", "item")
+    __slots__ = ("gate", "ident", "item", "number")
 
     def __init__(self) -> None:
         self.ident = 0
         self.item: Item | None = None
+        self.number = 0  # of the item: the lower, the longer it runs
         self.gate = threading.Lock()
         self.gate.acquire()
 

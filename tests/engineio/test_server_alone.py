@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import engineio as client_library
 import pytest
 
+import engineio as client_library
 from greenwire import engineio
 from greenwire.errors import ConfigurationError
 from greenwire.limits import DEFAULT
@@ -85,13 +85,12 @@ def test_connect_sees_the_environ_and_close_the_reason():
         on_connect=lambda sid, environ: notes.append(environ["PATH_INFO"]),
         on_close=lambda sid, reason: notes.append(reason),
     )
-    with served(server) as port:
-        with Connection(port) as polling:
-            sid = polling.get("/engine.io/?EIO=4&transport=polling").text.split('"')[3]
-            notes.wait_for(1)
-            server.close(sid)
-            assert notes.wait_for(2) == ["/engine.io/", "server disconnect"]
-            assert polling.get(f"/engine.io/?EIO=4&transport=polling&sid={sid}").text == "1"
+    with served(server) as port, Connection(port) as polling:
+        sid = polling.get("/engine.io/?EIO=4&transport=polling").text.split('"')[3]
+        notes.wait_for(1)
+        server.close(sid)
+        assert notes.wait_for(2) == ["/engine.io/", "server disconnect"]
+        assert polling.get(f"/engine.io/?EIO=4&transport=polling&sid={sid}").text == "1"
 
 
 def test_false_from_connect_refuses_and_close_is_not_called():
@@ -101,11 +100,10 @@ def test_false_from_connect_refuses_and_close_is_not_called():
         on_message=lambda sid, data: notes.append(data),
         on_close=lambda sid, reason: notes.append(reason),
     )
-    with served(server) as port:
-        with Connection(port) as polling:
-            sid = polling.get("/engine.io/?EIO=4&transport=polling").text.split('"')[3]
-            assert polling.get(f"/engine.io/?EIO=4&transport=polling&sid={sid}").text == "1"
-            wait_until(lambda: not server.busy, "the session is forgotten")
+    with served(server) as port, Connection(port) as polling:
+        sid = polling.get("/engine.io/?EIO=4&transport=polling").text.split('"')[3]
+        assert polling.get(f"/engine.io/?EIO=4&transport=polling&sid={sid}").text == "1"
+        wait_until(lambda: not server.busy, "the session is forgotten")
     assert notes == []
 
 

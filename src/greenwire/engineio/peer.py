@@ -31,6 +31,7 @@ class Peer:
         "on_message",
         "opened_at",
         "posting",
+        "probe",
         "request",
         "session",
         "sid",
@@ -45,6 +46,7 @@ class Peer:
         self.opened_at = now
         self.session: Session
         self.socket: WebSocketConnection | None = None
+        self.probe: WebSocketConnection | None = None  # asks to take over, in PROBING
         self.on_message: Deliver = _nobody
         self.on_close: Callable[[Reason], None] = _nobody
         self.posting = False  # a POST is being read; it has meaning in POLLING and PROBING
@@ -103,6 +105,11 @@ class Peer:
         on_drained()
 
     # --- a pause
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is taken in from this client for now."""
+        return self._held is not None
 
     def pause(self) -> None:
         """Take nothing more in from this client for now."""

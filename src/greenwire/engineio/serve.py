@@ -77,12 +77,12 @@ class Engine:
         request = exchange.request
         query = parse_qs(request.query, keep_blank_values=True)
         if query.get("transport", [""])[0] not in self.options.transports:
-            self._refuse(exchange, TRANSPORT_UNKNOWN)
+            self._refuse(exchange, TRANSPORT_UNKNOWN, headers=[])  # the origin is not judged yet
         elif not self._origin_accepted(request):
             self._quiet.warning(
                 "origin", "%r is not an accepted origin; see cors_allowed_origins", request.get("origin")
             )
-            self._refuse(exchange, BAD_ORIGIN)
+            self._refuse(exchange, BAD_ORIGIN, headers=[])
         elif request.method == "OPTIONS" and self._cors.enabled:
             origin, asked = request.get("origin"), request.get("access-control-request-headers")
             exchange.respond(204, self._cors.preflight(origin, asked))
@@ -131,9 +131,13 @@ class Engine:
             request.get("origin"), request.scheme, request.get("host") or "", lambda: environ_of(request)
         )
 
-    def _refuse(self, exchange: Exchange, error: tuple[int, str], status: int = 400) -> None:
+    def _refuse(
+        self, exchange: Exchange, error: tuple[int, str], status: int = 400, headers: Headers | None = None
+    ) -> None:
         code, message = error
-        headers = [("Content-Type", "application/json"), *self._cors_headers(exchange.request)]
+        if headers is None:
+            headers = self._cors_headers(exchange.request)
+        headers = [("Content-Type", "application/json"), *headers]
         exchange.respond(status, headers, json.dumps({"code": code, "message": message}).encode())
 
     def _cors_headers(self, request: Request) -> Headers:
@@ -197,11 +201,13 @@ class Engine:
         on_message: Callable[[str | bytes], None],
         on_closed: Callable[[WebSocketConnection, int], None],
     ) -> WebSocketConnection | None:
+        headers = self._cors_headers(exchange.request)
         try:
-            headers = self._cors_headers(exchange.request)
             return accept(exchange, self._loop, self._limits, headers, on_message, on_closed)
         except RemoteProtocolError as error:
-            self._refuse(exchange, (BAD_REQUEST[0], str(error)), error.status)
+            if error.status == 426:  # RFC 6455 4.4: say which version would do
+                headers += [("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket"), ("Connection", "Upgrade")]
+            self._refuse(exchange, (BAD_REQUEST[0], str(error)), error.status, headers)
             return None
 
     # --- polling
@@ -269,7 +275,7 @@ class Engine:
         probe = _Probe(self, peer)
         socket = self._accept(exchange, probe.receives, probe.closed)
         if socket is not None:
-            probe.socket = socket
+            probe.socket = peer.probe = socket
             peer.session.socket_opens(socket.write)
             probe.timer = self._loop.call_later(self.options.upgrade_timeout, probe.expires)
             socket.start()
@@ -284,9 +290,13 @@ class Engine:
 
     def _tick(self) -> None:
         self._timer = None
-        pinged, lost = self._heartbeats.tick(self._loop.now())
+        now = self._loop.now()
+        pinged, lost = self._heartbeats.tick(now)
         for session in lost:
-            session.close(Reason.PING_TIMEOUT)
+            if self.peers[session.sid].paused:  # it is we who do not read: its pong may lie in the socket
+                self._heartbeats.start(session, now)
+            else:
+                session.close(Reason.PING_TIMEOUT)
         for session in pinged:
             session.send(PING_PACKET)
         self._arm()
@@ -314,6 +324,8 @@ class Engine:
             self._forget(peer)  # it knows, or is gone, or has broken the protocol: from now on, "Session ID unknown"
         else:  # a poll may still come for the close packet
             self._loop.call_later(self._limits.polling_close_s, self._forget, peer)
+        if peer.probe is not None:
+            peer.probe.close(1000)
         # In a turn of its own: the caller may be in the middle of a loop over a room.
         self._loop.call_soon(peer.on_close, reason)
 
@@ -346,9 +358,12 @@ class _Probe:
             self.socket.close(1002, "not a probe")
         elif session.state is State.WEBSOCKET:
             self._stop_timer()
+            self.peer.probe = None
             self.peer.upgraded(self.socket)
 
     def closed(self, socket: WebSocketConnection, code: int) -> None:
+        if self.peer.probe is socket:
+            self.peer.probe = None
         if self.peer.socket is socket:
             self.peer.socket_closed(socket, code)
         elif self.timer is not None:

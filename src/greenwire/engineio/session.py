@@ -302,6 +302,6 @@ class Session:
         elif kind == "1":
             # Node ignores a close packet on a WebSocket and waits for the ping timeout; we close at once.
             self._closes(Reason.CLIENT)
-        elif kind not in "56":
-            # `0` comes from servers only, `2` came from clients of protocol 3.
+        elif kind not in "56" or (kind == "5" and self.state is _WEBSOCKET):
+            # `0` comes from servers only, `2` came from clients of protocol 3; `5` is said once, while probing.
             raise RemoteProtocolError("unexpected packet type")

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from picows import WSFrame, WSUpgradeResponse, WSUpgradeResponseWithListener, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
 from ..limits import Limits
@@ -283,17 +283,24 @@ class WebSocketConnection(WSListener):
                 break
             if self._held is not None:  # paused again
                 self._held.extend(held[n:])
-                self._held_bytes = sum(map(len, self._held))
+                self._held_bytes = sum(map(_size, self._held))
                 return
             self._on_message(message)
         if self._held is None and not self._transport.is_closing():
             self._transport.resume_reading()
 
+    def _deliver_held(self) -> None:
+        """The peer closes: what it has sent before counts, however busy the owner is."""
+        held, self._held = self._held, None
+        for message in held or ():
+            self._on_message(message)
+        self._held = None
+
     def _hold(self, message: str | bytes) -> None:
         if self._held is None:
             return
         self._held.append(message)
-        self._held_bytes += len(message)
+        self._held_bytes += _size(message)
         if self._held_bytes > self._limits.held_bytes:
             self.close_code = CUT_OFF
             self.abort()
@@ -342,6 +349,7 @@ class WebSocketConnection(WSListener):
             self.fail(1002, "invalid close code")
             return
         self.close_code = int(code)
+        self._deliver_held()
         if self.state is State.OPEN:  # 5.5.1: answer with the code that was received
             self.write(close_frame(None if self.close_code == 1005 else self.close_code))
         self._linger()
@@ -384,6 +392,10 @@ class WebSocketConnection(WSListener):
 
     def resume_writing(self) -> None:
         """Nothing, likewise."""
+
+
+def _size(message: str | bytes) -> int:
+    return len(message) if isinstance(message, bytes) else len(message.encode())
 
 
 def _ignore(message: str | bytes) -> None:
