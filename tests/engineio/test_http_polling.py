@@ -40,8 +40,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def notes(site: Site) -> Log:
     """Reasons of disconnects, of this test only."""
-    site.service.loop.ask(lambda: [peer.close() for peer in list(site.engine.peers.values())])
-    site.wait_for_members(0)
+    site.close_all()
     site.socketio.notes.clear()
     return site.socketio.notes
 

@@ -38,7 +38,7 @@ def polling(site: Site) -> Iterator[Polling]:
     with Polling(site.port) as polling:
         polling.join()
         yield polling
-        site.service.loop.ask(lambda: [peer.close() for peer in list(site.engine.peers.values())])
+        site.close_all()
 
 
 def probing(site, polling):

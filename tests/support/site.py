@@ -102,6 +102,11 @@ class Site:
         """Wait until so many clients are in a namespace."""
         wait_until(lambda: self.members == count, f"{count} members, there are {self.members}")
 
+    def close_all(self) -> None:
+        """Close all sessions, and wait until nobody is left."""
+        self.service.loop.ask(lambda: [peer.close() for peer in list(self.engine.peers.values())])
+        self.wait_for_members(0)
+
     def drop(self, sid: str) -> None:
         """Cut the WebSocket of the Engine.IO session *sid*, as a broken line would."""
         self.service.loop.ask(lambda: self.engine.peers[sid].socket.abort())

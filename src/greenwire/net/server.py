@@ -110,7 +110,16 @@ class Server:
             return
         sock.setblocking(False)
         protocol = self._make_protocol()
-        self._arriving[protocol] = self._loop.aio.create_task(self._connect(protocol, sock, peer))
+        task = self._loop.aio.create_task(self._connect(protocol, sock, peer))
+        self._arriving[protocol] = task
+        task.add_done_callback(lambda _: self._arrived(protocol, sock, task))
+
+    def _arrived(self, protocol: asyncio.BaseProtocol, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        """Its transport is made, or will not be. Not a ``finally``: a task may be cancelled before it has begun."""
+        if task.cancelled():
+            sock.close()
+        self._arriving.pop(protocol, None)
+        self._check_idle()
 
     async def _connect(self, protocol: asyncio.BaseProtocol, sock: socket.socket, peer: Any) -> None:
         connect, timeout_s = self._loop.aio.connect_accepted_socket, self._limits.tls_handshake_s
@@ -123,14 +132,9 @@ class Server:
             sock.close()
             what = "TLS handshake" if self._ssl else "connection"
             self._quiet.warning("handshake", "%s with %s failed: %s", what, shown(peer), _why(error))
-        except asyncio.CancelledError:  # by shutdown() or abort(): nobody else knows this task
-            sock.close()
         except Exception:
             sock.close()
             log.exception("internal error with a new connection")
-        finally:
-            self._arriving.pop(protocol, None)
-            self._check_idle()
 
     def _refuse(self, sock: socket.socket) -> None:
         """Say 503 and leave the client a moment to read it: closing on unread input would reset it away."""

@@ -24,15 +24,9 @@ def accept(
     request = exchange.request
     key = accept_key(request.method, request.version, request.get)
     http = exchange.connection
-    server = http.server  # by itself: the closure below lives as long as the WebSocket, and HTTP need not
+    server = http.server
     transport, early = exchange.upgrade()
-
-    def closed(socket: WebSocketConnection, code: int) -> None:
-        server.closed(socket)
-        on_closed(socket, code)
-
-    socket = WebSocketConnection(
-        loop, transport, limits, response_head(key, headers), early, on_message, closed
-    )
+    head = response_head(key, headers)
+    socket = WebSocketConnection(loop, transport, limits, head, early, on_message, on_closed, server.closed)
     server.replace(http, socket)
     return socket

@@ -46,6 +46,10 @@ CUT_OFF = -1  # the close code of a peer that was cut off because it did not rea
 _BIG = 65_536  # a message beyond this makes picows keep a buffer that is worth giving back
 
 
+def _ignore(*_: object) -> None:
+    pass
+
+
 class State(Enum):
     """See the table at the head of this file."""
 
@@ -63,9 +67,9 @@ class WebSocketConnection(WSListener):
 
     Made with the 101 *head*, which it sends, and *early*, the bytes that came behind the request.
 
-    *on_message* may raise nothing. *on_closed* is called once, when TCP is gone, with the close code that the
-    peer sent: 1005 for none, 1006 where TCP ended without a close frame, ``CUT_OFF`` where we ended it because
-    the peer did not read.
+    *on_message* may raise nothing. *on_closed* is called once, when nothing more comes or goes, with the close code
+    that the peer sent: 1005 for none, 1006 where TCP ended without a close frame, ``CUT_OFF`` where we ended it
+    because the peer did not read. *on_gone* is called when TCP is gone, too.
     """
 
     __slots__ = (
@@ -79,6 +83,7 @@ class WebSocketConnection(WSListener):
         "_message_bytes",
         "_message_type",
         "_on_closed",
+        "_on_gone",
         "_on_message",
         "_out",
         "_out_bytes",
@@ -97,6 +102,7 @@ class WebSocketConnection(WSListener):
         early: bytes,
         on_message: Callable[[str | bytes], None],
         on_closed: Callable[["WebSocketConnection", int], None],
+        on_gone: Callable[["WebSocketConnection"], None] = _ignore,
     ) -> None:
         self.state = State.OPEN
         self.close_code = 1006
@@ -106,6 +112,7 @@ class WebSocketConnection(WSListener):
         self._limit = limits.queued_bytes
         self._on_message = on_message
         self._on_closed = on_closed
+        self._on_gone = on_gone
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._message: list[bytes] | None = None  # the fragments so far
@@ -361,6 +368,7 @@ class WebSocketConnection(WSListener):
         self.state = State.LINGERING
         self._held = None
         self.flush()
+        self._tell_owner()
         transport = self._transport
         if transport.is_closing():
             return
@@ -384,8 +392,13 @@ class WebSocketConnection(WSListener):
         if self._timer is not None:
             self._timer.cancel()
         self._out.clear()
-        self._on_closed(self, self.close_code)
-        self._on_message = _ignore  # the owner is referred to no longer
+        self._tell_owner()
+        self._on_gone(self)
+
+    def _tell_owner(self) -> None:
+        """Once, and then the owner is referred to no longer."""
+        on_closed, self._on_closed, self._on_message = self._on_closed, _ignore, _ignore
+        on_closed(self, self.close_code)
 
     def pause_writing(self) -> None:
         """Nothing: ``write`` and ``flush`` count for themselves."""
@@ -396,10 +409,6 @@ class WebSocketConnection(WSListener):
 
 def _size(message: str | bytes) -> int:
     return len(message) if isinstance(message, bytes) else len(message.encode())
-
-
-def _ignore(message: str | bytes) -> None:
-    pass
 
 
 _NOBODY = asyncio.Protocol()

@@ -1,0 +1,196 @@
+"""Clients that want too much: each meets its limit, and nobody else feels it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from greenwire.flask import join_room
+from greenwire.limits import Limits
+from support.engine import Client, Polling
+from support.healthy import Healthy, assert_no_flood
+from support.raw import TEXT, frame
+from support.site import Site, new_socketio
+from support.waiting import Log, wait_until
+
+
+def make(**options):
+    socketio = new_socketio(**options)
+    socketio.notes = Log()
+    socketio.on("echo")(lambda data: data)
+    socketio.on("join")(lambda: join_room("crowd"))
+    socketio.on("disconnect")(lambda reason: socketio.notes.append(reason))
+    return socketio
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog) -> Iterator[None]:
+    yield
+    assert_no_flood(caplog.records)
+
+
+def test_5000_namespaces_of_one_client():
+    with Site(make(namespaces="*")) as site, Healthy(site.port), Client(site.port) as client:
+        client.handshake()
+        good = bad = 0
+        for n in range(5_000):
+            client.send_text(f"40/{n},")
+            packet = client.receive()
+            good += packet.startswith(f'40/{n},{{"sid"')
+            bad += packet == f'44/{n},{{"message":"Too many namespaces"}}'
+        assert (good, bad) == (100, 4_900)
+        assert site.members == 101
+
+
+@pytest.mark.parametrize("kind", [Client, Polling])
+def test_a_client_that_never_reads_is_cut_off(kind):
+    socketio = make(limits=Limits(queued_bytes=500_000))
+    with (
+        Site(socketio) as site,
+        Healthy(site.port),
+        kind(site.port, receive_buffer=4_096) as deaf,
+        Client(site.port) as good,
+    ):
+        for client in (deaf, good):
+            client.join()
+            client.emit("join")
+        wait_until(lambda: sum("crowd" in (member.rooms or ()) for member in site.members_of("/")) == 2)
+        sent = 0
+        while deaf.sid in site.peers:
+            socketio.emit("news", "x" * 50_000, to="crowd")
+            assert good.event()[0] == "news"
+            sent += 50_000
+            assert sent < 20_000_000  # the kernel takes some megabytes by itself
+        assert socketio.notes.wait_for(1) == ["transport error"]
+        assert good.call("echo", 2) == [2]
+
+
+def test_a_client_that_floods_is_read_no_faster_than_it_is_served():
+    socketio = make(limits=Limits(events_in_flight=10))
+    gate, seen = threading.Event(), Log()
+
+    @socketio.on("flood")
+    def flood(n):
+        assert gate.wait(15)
+        seen.append(n)
+
+    with Site(socketio) as site, Healthy(site.port) as healthy, Client(site.port) as client:
+        client.join()
+        threads = threading.active_count()
+        for n in range(5_000):
+            client.emit("flood", n)
+        healthy.check()
+        assert threading.active_count() <= threads + 11
+        assert len(site.peers) == 2
+        in_flight = [member.client.in_flight for member in site.members_of("/")]
+        assert max(in_flight) == 10
+        gate.set()
+        assert sorted(seen.wait_for(5_000)) == list(range(5_000))
+
+
+def test_a_client_that_floods_over_polling():
+    socketio = make(limits=Limits(events_in_flight=10))
+    gate, seen = threading.Event(), Log()
+
+    @socketio.on("flood")
+    def flood(n):
+        assert gate.wait(15)
+        seen.append(n)
+
+    with Site(socketio) as site, Healthy(site.port) as healthy, Polling(site.port) as polling:
+        polling.join()
+        packets = "\x1e".join(f'42["flood",{n}]' for n in range(1_000))
+        polling.send_request("POST", polling.target, (), packets.encode())
+        healthy.check()
+        in_flight = [member.client.in_flight for member in site.members_of("/")]
+        assert max(in_flight) == 10
+        gate.set()
+        assert polling.response().body == b"ok"  # when the server has taken them all in
+        assert sorted(seen.wait_for(1_000)) == list(range(1_000))
+
+
+def test_a_flood_that_cannot_be_held_is_cut_off():
+    """What one read has brought when the pause begins is held, up to a limit."""
+    socketio = make(limits=Limits(events_in_flight=2, held_bytes=10_000))
+    gate = threading.Event()
+    socketio.on("flood")(lambda data: gate.wait(15))
+    with Site(socketio) as site, Healthy(site.port), Client(site.port) as client:
+        client.join()
+        client.call("echo", "x" * 60_000)  # the parser's buffer grows to that, and so does what one read can bring
+        client.send(frame(TEXT, b'42["flood","%b"]' % (b"x" * 1_000)) * 100)
+        assert socketio.notes.wait_for(1) == ["transport error"]
+        assert client.at_end()
+        gate.set()
+
+
+def test_floods_of_coroutines_are_bounded_too():
+    socketio = make(limits=Limits(events_in_flight=10))
+    seen = Log()
+    running = most = 0
+
+    @socketio.on("flood")
+    async def flood(n):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        seen.append(n)
+
+    with Site(socketio) as site, Healthy(site.port), Client(site.port) as client:
+        client.join()
+        for n in range(2_000):
+            client.emit("flood", n)
+        assert list(seen.wait_for(2_000)) == list(range(2_000))
+        assert most == 10
+
+
+def test_a_client_that_joins_and_leaves_without_end():
+    with Site(make()) as site, Healthy(site.port), Client(site.port) as client:
+        client.handshake()
+        client.send((frame(TEXT, b"40") + frame(TEXT, b"41")) * 1_000)
+        client.send_text("40")
+        while client.receive() != "41 never comes":
+            if site.members == 2:
+                break
+        wait_until(lambda: not site.service.runner.queued)
+
+
+def test_polling_sessions_that_nobody_polls_end():
+    with Site(make(ping_interval=0.2, ping_timeout=0.1)) as site:
+        for _ in range(300):
+            with Polling(site.port) as polling:
+                polling.join()
+        wait_until(lambda: not site.peers and not site.members)
+        assert site.socketio.notes.wait_for(300) == ["ping timeout"] * 300
+
+
+def test_acknowledgements_that_never_come_are_forgotten():
+    socketio = make(limits=Limits(pending_acks=50))
+    with Site(socketio) as site, Client(site.port) as client:
+        client.join()
+        called = Log()
+        for n in range(500):
+            socketio.emit("question", n, callback=called.append)
+        packets = [client.packet() for _ in range(500)]
+        for packet in packets:
+            client.send_text("43" + packet[2 : packet.index("[")] + "[1]")
+        assert client.call("echo", 1, ack=1) == [1]
+        assert len(called.wait_for(50)) == 50
+
+
+def test_more_rooms_than_a_client_may_have():
+    socketio = make(limits=Limits(rooms=20))
+
+    @socketio.on("collect")
+    def collect():
+        for n in range(30):
+            join_room(f"room {n}")
+
+    with Site(socketio) as site, Client(site.port) as client:
+        sid = client.join()
+        client.emit("collect")
+        assert client.call("echo", 1) == [1]
+        wait_until(lambda: not site.service.runner.busy())
+        assert len(socketio.server.rooms(sid)) == 1 + 20
