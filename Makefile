@@ -22,7 +22,8 @@ test: $(MARKS)/test $(MARKS)/npm browser
 
 bench: $(MARKS)/test
 	$(BIN)/python benchmarks/run.py --install
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --repeat 2 --seconds 3 --warmup 1 --limit 840
+	$(BIN)/python benchmarks/report.py > docs/benchmarks.md
 
 lock: $(MARKS)/venv
 	$(BIN)/pip install --quiet pip-tools

@@ -15,7 +15,7 @@ LAYERS = [
     ["websocket.frame", "websocket.handshake", "websocket.__init__"],
     ["engineio.packet", "engineio.session", "engineio.heartbeat", "engineio.cors", "engineio.options"],
     ["socketio.packet", "socketio.json", "socketio.client", "socketio.rooms", "socketio.__init__"],
-    ["loop", "runners"],
+    ["loop", "runners", "green"],
     ["net"],
     ["http"],
     ["websocket"],

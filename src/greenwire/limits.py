@@ -60,7 +60,7 @@ class Limits:
 
     # --- user code
     threads: int = 128  # of handlers and views → they wait in a queue
-    thread_idle_s: float = 30.0  # → an idle thread ends
+    thread_idle_s: float = 30.0  # without anything to do → the thread ends
     threads_busy_warning_s: float = 5.0  # all busy for so long → one warning names the oldest handler
     graceful_s: float = 30.0  # gunicorn's: running requests and handlers at shutdown → abandoned
 
