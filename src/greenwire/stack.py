@@ -65,19 +65,13 @@ class SocketIOMount:
         self._dispatcher: Dispatcher | None = None
 
     def bind(self, service: "Service") -> Callable[[Peer], None]:
-        server = self.server
-        self._dispatcher = Dispatcher(
-            server.handlers,
-            server.limits,
-            server.codec,
-            server.face,
-            loop=service.loop,
-            runner=service.runner,
-            tasks=service.tasks,
-            quiet=service.quiet,
-            on_bad_client=lambda peer, error: service.engines[self.path].fail(peer, error),
+        self._dispatcher = self.server.bind(
+            service.loop,
+            service.runner,
+            service.tasks,
+            service.quiet,
+            lambda peer, error: service.engines[self.path].fail(peer, error),
         )
-        server.bind(service.loop, self._dispatcher)
         return self._dispatcher.opened
 
     def unbind(self) -> None:
@@ -113,6 +107,8 @@ class Service:
             )
         self._gateway = Gateway(app, self.runner, self.loop, limits, debug=options.debug) if app else None
         self._access_log = combined if options.logs_requests else None
+        if options.logs_requests:
+            _show_access_log()
         self.server = Server(self.loop, self._sockets, self._connection, limits, self.quiet, self._tls)
         self._stopping = False
 
@@ -210,6 +206,15 @@ class Service:
         self.runner.stop()
         # Two turns: transports tell of their end in the first, tasks are cancelled in it.
         self.loop.call_soon(self.loop.call_soon, self.loop.aio.stop)
+
+
+def _show_access_log() -> None:
+    """Where nobody has set logging up, the lines that were asked for go to stderr."""
+    access = logging.getLogger("greenwire.access")
+    if access.level == logging.NOTSET:
+        access.setLevel(logging.INFO)
+    if not access.hasHandlers():
+        access.addHandler(logging.StreamHandler())
 
 
 def run_with_reloader(serve: Callable[[], None], options: RunOptions) -> None:

@@ -12,7 +12,8 @@ whole context of its own, made by public calls only: slower, and right.
 
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import flask
@@ -24,12 +25,15 @@ from flask.signals import (
     appcontext_tearing_down,
     request_tearing_down,
 )
+from werkzeug.exceptions import NotFound
 
 from ..errors import ConnectionRefusedError
 from ..http.wsgi import environ_of
-from ..socketio.client import Client, Member
-from ..socketio.handlers import Handler
+from ..socketio.client import Member
+from ..socketio.handlers import Handler, finished
 from ..socketio.server import offered
+from .given import GivenRequest
+from .hooks import Hooks
 
 try:
     from flask.globals import _cv_app, _cv_request
@@ -41,6 +45,29 @@ except (ImportError, AttributeError):  # pragma: no cover - another Flask
 
 class ManagedSession(dict[str, Any], SessionMixin):
     """A connection's copy of the user's session: changes last as long as the connection."""
+
+
+@contextmanager
+def _current(context: RequestContext) -> Iterator[None]:
+    """*context* is current, but no event: nothing is torn down. For a session interface that looks at it."""
+    if not LIGHT:
+        with context:  # public calls only: teardown functions are run
+            yield
+        return
+    app_token = _cv_app.set(context.app.app_context())
+    request_token = _cv_request.set(context)
+    try:
+        yield
+    finally:
+        _cv_request.reset(request_token)
+        _cv_app.reset(app_token)
+
+
+def open_session(app: flask.Flask, request: flask.Request) -> SessionMixin:
+    """The session of *request*, as Flask opens it for a view."""
+    interface = app.session_interface
+    session = interface.open_session(app, request)
+    return interface.make_null_session(app) if session is None else session  # an empty one is false, too
 
 
 class EventContext(RequestContext):
@@ -75,20 +102,33 @@ class EventContext(RequestContext):
             appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
 
 
+class OpeningContext(EventContext):
+    """One that opens the session of the application, as Flask does: when it is current."""
+
+    def push(self) -> None:
+        super().push()
+        try:
+            set_session(self, open_session(self.app, self.request))
+        except BaseException as error:
+            self.pop(error)
+            raise
+
+
 class Surroundings:
     """One connection's: the handshake's environ, the context that is copied, the managed session."""
 
     __slots__ = ("app", "environ", "session", "template")
 
-    def __init__(self, app: flask.Flask, environ: dict[str, Any]) -> None:
+    def __init__(self, app: flask.Flask, environ: dict[str, Any], member: Member) -> None:
         self.app = app
         self.environ = environ
         context = app.request_context(environ)
-        with context:
-            self.session = ManagedSession(flask.session)
-            session: Any = flask.session
-            self.session.permanent = bool(getattr(session, "permanent", False))
-            self.session.modified = False
+        with _current(context):
+            self.session = ManagedSession(open_session(app, context.request))
+        # What lives as long as the connection is small: a request that has looked at nothing yet.
+        context.request = request = app.request_class(environ)
+        request.json_module = app.json
+        request.routing_exception = NotFound()  # no view is behind /socket.io/
         environ["saved_session"] = self.session
         self.template = context
 
@@ -97,7 +137,7 @@ class Surroundings:
         if not LIGHT:
             return self._whole_context(managed)
         template = self.template
-        context = object.__new__(EventContext)
+        context = object.__new__(EventContext if managed else OpeningContext)
         context.__dict__.update(template.__dict__)
         request = object.__new__(type(template.request))
         request.__dict__.update(template.request.__dict__)
@@ -107,10 +147,6 @@ class Surroundings:
         context._cv_tokens = []
         if managed:
             set_session(context, self.session)
-        else:
-            interface = self.app.session_interface
-            session = interface.open_session(self.app, request) or interface.make_null_session(self.app)
-            set_session(context, session)
         return context
 
     def _whole_context(self, managed: bool) -> RequestContext:
@@ -120,10 +156,24 @@ class Surroundings:
         return context
 
 
+def tell(request: Any, member: Member, message: str | None, args: tuple[Any, ...]) -> None:
+    """Put on Flask's *request* what it has in a handler."""
+    request.sid = member.sid
+    request.namespace = member.namespace
+    request.event = {"message": message, "args": args}
+    request.greenwire_member = member
+
+
 def set_session(context: RequestContext, session: SessionMixin) -> None:
     """Make *session* what ``flask.session`` is in *context*."""
     # Flask 3.1.3 made `session` a property over `_session`; before, it was a plain attribute.
     context.__dict__["_session" if "_session" in context.__dict__ else "session"] = session
+
+
+def handshake_environ(peer: Any) -> dict[str, Any]:
+    """The environ of a connection's first request: made of the request, unless it was given with it."""
+    request = peer.request
+    return request.environ if isinstance(request, GivenRequest) else environ_of(request)
 
 
 class FlaskFace:
@@ -132,26 +182,39 @@ class FlaskFace:
     def __init__(self, find_app: Callable[[], flask.Flask], is_managed: Callable[[], bool]) -> None:
         self.error_handlers: dict[str, Callable[..., Any]] = {}
         self.default_error_handler: Callable[..., Any] | None = None
+        self.hooks = Hooks()
+        # The doors of socketio.dispatch.Face. They lead past the hooks until there are any.
+        self.run = self._run
+        self.run_async = self._run_async
         self._find_app = find_app
         self._is_managed = is_managed
         self._lock = threading.Lock()
 
-    # --- the three doors of socketio.dispatch.Face
+    def use_hooks(self) -> None:
+        """There are hooks from now on."""
+        self.run = self._run_hooked
+        self.run_async = self._run_async_hooked
 
-    def run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+    def _run_hooked(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+        return self._run(self.hooks.around(handler, name, args), member, name, args)
+
+    async def _run_async_hooked(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+        return await self._run_async(self.hooks.around_async(handler, name, args), member, name, args)
+
+    def _run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
         with self._context(handler, member, name, args) as context:
             try:
                 return self._done(context, handler.fn(*offered(handler, name, args)))
             except Exception as error:
-                answer = self._on_error(handler, error)
+                answer = finished(self._on_error(handler, member, error))
                 return False if name == "connect" else answer
 
-    async def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+    async def _run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
         with self._context(handler, member, name, args) as context:
             try:
                 return self._done(context, await handler.fn(*offered(handler, name, args)))
             except Exception as error:
-                answer = self._on_error(handler, error)
+                answer = self._on_error(handler, member, error)
                 if hasattr(answer, "__await__"):
                     answer = await answer
                 return False if name == "connect" else answer
@@ -167,31 +230,32 @@ class FlaskFace:
 
     def enter(self, member: Member, message: str | None, args: tuple[Any, ...]) -> RequestContext:
         """The context in which code for *member* runs."""
-        client = member.client
-        surroundings: Surroundings = client.context or self._surround(client)
+        surroundings: Surroundings = member.client.context or self._surround(member)
         context = surroundings.context(self._is_managed())
-        request: Any = context.request
-        request.sid = member.sid
-        request.namespace = member.namespace
-        request.event = {"message": message, "args": args}
-        request.greenwire_member = member
+        tell(context.request, member, message, args)
         return context
+
+    def environ_of(self, member: Member) -> dict[str, Any]:
+        """The environ of the handshake of *member*'s connection, with its ``saved_session``."""
+        surroundings: Surroundings = member.client.context or self._surround(member)
+        return surroundings.environ
 
     def _context(self, handler: Handler, member: Member, name: str, args: list[Any]) -> RequestContext:
         if name == "connect":
-            surroundings = member.client.context or self._surround(member.client)
+            surroundings = member.client.context or self._surround(member)
             return self.enter(member, name, (surroundings.environ, *args))
         if handler.event == "*":
             return self.enter(member, "*", (name, *args))
         return self.enter(member, name, tuple(args))
 
-    def _surround(self, client: Client) -> Surroundings:
+    def _surround(self, member: Member) -> Surroundings:
+        client = member.client
         with self._lock:  # two first events at once: one session for both
             if client.context is None:
-                app = self._find_app()
-                environ = environ_of(client.peer.request)
+                environ = handshake_environ(client.peer)
+                app = environ.setdefault("flask.app", None) or self._find_app()
                 environ["flask.app"] = app
-                client.context = Surroundings(app, environ)
+                client.context = Surroundings(app, environ, member)
             surroundings: Surroundings = client.context
             return surroundings
 
@@ -204,10 +268,13 @@ class FlaskFace:
                 app.session_interface.save_session(app, session, app.response_class())
         return result
 
-    def _on_error(self, handler: Handler, error: Exception) -> Any:
+    def _on_error(self, handler: Handler, member: Member, error: Exception) -> Any:
         if isinstance(error, ConnectionRefusedError):
             raise error
-        on_error = self.error_handlers.get(handler.namespace, self.default_error_handler)
+        handlers = self.error_handlers  # the namespace of a handler may be `*`
+        on_error = handlers.get(member.namespace) or handlers.get(handler.namespace) or self.default_error_handler
+        if on_error is None:
+            on_error = getattr(handler.owner, "error", None)
         if on_error is None:
             raise error
         return on_error(error)

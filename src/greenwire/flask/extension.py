@@ -1,44 +1,80 @@
 """``SocketIO``: the object that a Flask application has."""
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, TypeVar, overload
+import datetime
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import flask
+from flask.testing import FlaskClient
 from werkzeug.debug import DebuggedApplication
 
 from .. import stack
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, NotRunningError
 from ..run_options import RunOptions
 from ..runners import Background
 from ..socketio.client import Member
-from ..socketio.rooms import Room
-from ..socketio.server import Server
+from ..socketio.dispatch import PeerLike
+from ..socketio.rooms import Room, Rooms
+from ..socketio.server import Server, Special, as_rooms
+from . import background, patched
 from . import options as option_rules
 from .context import ContextCallback, FlaskFace
 from .functions import _member
+from .guest import GuestServer, Host, Middleware
+from .registration import Registration
+from .server import DisconnectReason, ServerFace
 
-H = TypeVar("H", bound=Callable[..., Any])
-
-_KNOWN = frozenset(
-    "async_handlers async_mode always_connect channel client_manager connect_timeout json limits"
-    " manage_session message_queue namespaces path resource serializer".split()
-)
+if TYPE_CHECKING:
+    from .memory import MemorySite
+    from .testing import SocketIOTestClient
 
 
-class SocketIO:
+log = logging.getLogger("greenwire")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client in a namespace, as :meth:`SocketIO.connections` saw it."""
+
+    sid: str
+    namespace: str
+    rooms: tuple[Room, ...]
+    transport: str  # "polling" or "websocket"
+    address: str  # of the client, or of the proxy in front; "" for a Unix socket
+    since: datetime.datetime  # of the connection, in UTC
+
+
+class SocketIO(Registration):
     """Socket.IO for a Flask application.
 
     ``SocketIO(app)``, or ``SocketIO()`` and :meth:`init_app` later. Options: those of Flask-SocketIO; see the
     reference. Handlers are registered with :meth:`on` or :meth:`event`; :meth:`run` serves the application.
+
+    ``stopping`` is a :class:`threading.Event` that is set when the server stops. ``server`` has the public methods
+    of ``socketio.Server``.
     """
 
+    reason = DisconnectReason
+
     def __init__(self, app: flask.Flask | None = None, **options: Any) -> None:
+        super().__init__()
         self.server_options: dict[str, Any] = {}
         self.manage_session = True
+        self.async_mode = "threading"
+        self.stopping = threading.Event()
+        self._guest_lock = threading.Lock()
         self._app: flask.Flask | None = None
         self._face = FlaskFace(self._find_app, lambda: self.manage_session)
         self._service: stack.Service | None = None
-        self.server = Server(face=self._face)
+        self._guest: GuestServer | None = None  # under somebody else's WSGI server
+        self._memory: MemorySite | None = None  # where test clients are, while there are any
+        self._core = Server(face=self._face)
+        self.server = ServerFace(self)
         if app is not None:
             self.init_app(app, **options)
         else:
@@ -46,63 +82,37 @@ class SocketIO:
 
     def init_app(self, app: flask.Flask, **options: Any) -> None:
         """Bind to *app*. Handlers that are registered already stay."""
+        if app is None or not hasattr(app, "wsgi_app"):
+            raise ConfigurationError(f"init_app({app!r}): give a Flask application")
         self._configure(options)
         self._app = app
         app.extensions["socketio"] = self
+        if not (isinstance(app.wsgi_app, Middleware) and app.wsgi_app.socketio is self):
+            app.wsgi_app = Middleware(self, app.wsgi_app)  # type: ignore[method-assign]  # as Flask wants it
+        self.sockio_mw = app.wsgi_app
 
     def _configure(self, options: dict[str, Any]) -> None:
-        option_rules.check(options, _KNOWN)
-        self.server_options.update(options)
-        self.manage_session = self.server_options.pop("manage_session", self.manage_session)
-        self._engine_options = option_rules.engine_options(self.server_options)
-        self.server.limits = option_rules.limits(self.server_options, self._engine_options)
-        self.server.handlers.open(self.server_options.get("namespaces", ()))
-        self.path = option_rules.resource_path(self.server_options)
+        option_rules.check(options)
+        merged = {**self.server_options, **options}
+        option_rules.check_queue(merged)
+        manage_session = merged.pop("manage_session", self.manage_session)
+        self._engine_options = option_rules.engine_options(merged)
+        self.path = option_rules.resource_path(merged)
+        self.async_mode = option_rules.async_mode(merged)
+        core = self._core
+        core.limits = option_rules.limits(merged)
+        core.handlers.open(option_rules.namespaces(merged))
+        core.wire = option_rules.wire(merged, self._find_app)
+        core.async_handlers = bool(merged.get("async_handlers", True))
+        core.always_connect = bool(merged.get("always_connect", False))
+        merged.setdefault("client_manager", self.server.manager)
+        self.manage_session = manage_session
+        self.server_options.update(merged)
 
     def _find_app(self) -> flask.Flask:
         if self._app is None:
             raise ConfigurationError("this SocketIO has no application: SocketIO(app), or init_app(app)")
         return self._app
-
-    # --- handlers
-
-    def on(self, message: str, namespace: str | None = None) -> Callable[[H], H]:
-        """Decorator: this function handles the event *message* in *namespace*."""
-        return self.server.on(message, namespace)
-
-    def on_event(self, message: str, handler: Callable[..., Any], namespace: str | None = None) -> None:
-        """Register *handler* for the event *message*."""
-        self.server.handlers.add(message, handler, namespace)
-
-    @overload
-    def event(self, fn: H) -> H: ...
-    @overload
-    def event(self, fn: None = None, namespace: str | None = None) -> Callable[[H], H]: ...
-    def event(self, fn: H | None = None, namespace: str | None = None) -> H | Callable[[H], H]:
-        """Decorator: this function handles the event of its own name."""
-
-        def register(fn: H) -> H:
-            return self.on(fn.__name__, namespace)(fn)
-
-        return register if fn is None else register(fn)
-
-    def on_error(self, namespace: str | None = None) -> Callable[[H], H]:
-        """Decorator: this function is given the exceptions of handlers of *namespace*."""
-
-        def register(fn: H) -> H:
-            if not callable(fn):
-                raise ConfigurationError("exception_handler must be callable")
-            self._face.error_handlers[namespace or "/"] = fn
-            return fn
-
-        return register
-
-    def on_error_default(self, fn: H) -> H:
-        """Decorator: this function is given the exceptions of handlers of all other namespaces."""
-        if not callable(fn):
-            raise ConfigurationError("exception_handler must be callable")
-        self._face.default_error_handler = fn
-        return fn
 
     # --- sending, from any thread
 
@@ -118,27 +128,42 @@ class SocketIO:
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
         broadcast: bool = True,
+        except_: Room | Collection[Room] | None = None,
+        volatile: bool = False,
+        timeout: float | None = None,
+        on_timeout: Callable[[str], Any] | None = None,
     ) -> None:
         """Send an event to everybody in the namespace, or in *to*: a room, a sid, or several of them.
 
-        A tuple is several arguments; one more positional argument than that is one more argument. *callback*
-        gets each client's acknowledgement. Raises :class:`greenwire.errors.EncodeError`.
+        A tuple is several arguments; one more positional argument than that is one more argument. Left out are the
+        sids in *skip_sid*, everybody in the rooms of *except_*, and without *include_self* the client whose event is
+        handled. A *volatile* event is dropped for clients that cannot take it at once.
+
+        *callback* gets each client's acknowledgement. With *timeout*, in seconds, it is called only for those that
+        come in time, and *on_timeout* with the sid of each client whose did not. Raises
+        :class:`greenwire.errors.EncodeError`.
         """
-        skip = [skip_sid] if isinstance(skip_sid, str) else list(skip_sid or ())
+        skip = _sids(skip_sid) if skip_sid else []
         member = _member()
-        if not include_self and not skip:
-            if member is None:
+        if not include_self:
+            if member is not None:
+                skip.append(member.sid)
+            elif not skip:
                 raise ConfigurationError("include_self=False needs a Socket.IO handler around it: who is it?")
-            skip = [member.sid]
         if callback is not None and member is not None:
             callback = ContextCallback(callback, member)
-        self.server.emit(
-            event, *spread(args), to=(to or room) or None, skip=skip, namespace=namespace, callback=callback
-        )
+        to = (to or room) or None
+        if except_ or volatile or timeout is not None or on_timeout is not None:
+            special = _special(except_, volatile, timeout, on_timeout, callback, member)
+            self._core.emit_special(
+                event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback, special=special
+            )
+        else:
+            self._core.emit(event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback)
 
     def reply(self, member: Member, event: str, args: tuple[Any, ...]) -> None:
         """Send to the one client *member*."""
-        self.server.send_to(member, event, spread(args))
+        self._core.send_to(member, event, spread(args))
 
     def send(
         self,
@@ -173,15 +198,70 @@ class SocketIO:
         timeout: float = 60,
         ignore_queue: bool = False,
     ) -> Any:
-        """Send an event to one client and wait for its acknowledgement, *timeout* seconds at most."""
+        """Send an event to one client and wait for its acknowledgement, *timeout* seconds at most.
+
+        Returns nothing, the value, or a tuple for none, one or several. Raises
+        :class:`greenwire.errors.TimeoutError`, and :class:`greenwire.errors.DisconnectedError` for a client that is
+        not there or leaves.
+        """
         recipient = to or room
         if not recipient:
-            raise ConfigurationError("Cannot use call() to broadcast.")
-        return self.server.call(event, *spread(args), to=recipient, namespace=namespace, timeout=timeout)
+            raise ConfigurationError("Cannot use call() to broadcast: give to=, the sid of one client")
+        if not isinstance(timeout, int | float) or not 0 <= timeout <= threading.TIMEOUT_MAX:
+            raise ConfigurationError(f"call(timeout={timeout!r}): it takes seconds")
+        return self._core.call(event, *spread(args), to=recipient, namespace=namespace, timeout=timeout)
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of *room*."""
-        self.server.close_room(room, namespace)
+        self._core.close_room(room, namespace)
+
+    # --- who is there
+
+    def connections(self, namespace: str | None = None) -> list[Connection]:
+        """All clients that are connected, or those of one namespace. A client in two namespaces is in it twice."""
+
+        def look(spaces: Mapping[str, Rooms[Member]]) -> list[Connection]:
+            loop = self._core._require()
+            opened = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=loop.now())
+            return [
+                _connection(member, space, opened)
+                for name, space in spaces.items()
+                if namespace in (None, name)
+                for member in space.members.values()
+            ]
+
+        return self._core.look(look, [])
+
+    def _peers(self) -> dict[str, PeerLike]:
+        """The Engine.IO sessions by sid."""
+        if self._memory is not None:
+            return dict(self._memory.peers)
+        host = self._running()
+        if host is None:
+            return {}
+        peers: dict[str, PeerLike] = host.loop.ask(dict, host.engine.peers)
+        return peers
+
+    def _running(self) -> Host | None:
+        """The Engine.IO server, where one runs."""
+        service = self._service
+        if service is None:
+            return self._guest.host if self._guest is not None else None
+        return Host(service.loop, service.engines[self.path])
+
+    def _host(self, *, multiprocess: bool) -> Host:
+        """The Engine.IO server; under another WSGI server it is started by the first request."""
+        if self._memory is not None:
+            raise NotRunningError("test clients are connected: they and real requests do not go together")
+        with self._guest_lock:
+            host = self._running()
+            if host is None:
+                patched.check()
+                if multiprocess:
+                    log.warning("this WSGI server has several processes, which know nothing of each other: use one")
+                self._guest = GuestServer(self)
+                host = self._guest.host
+        return host
 
     # --- life
 
@@ -193,37 +273,126 @@ class SocketIO:
         """
         if self._app is None:
             self.init_app(app)
+        if os.environ.get("FLASK_RUN_FROM_CLI") == "true" and "run" in sys.argv[1:]:
+            log.warning("socketio.run() is ignored under `flask run`, which serves already; put it under __main__")
+            return
+        patched.check()
         debug = kwargs.pop("debug", None)
         app.debug = app.debug if debug is None else bool(debug)
         options = RunOptions.take(kwargs, host=host, port=port, server_name=app.config.get("SERVER_NAME"))
         options.debug = app.debug
-        mount = stack.SocketIOMount(self.server, self.path, self._engine_options)
-
-        def serve() -> None:
-            wsgi_app = DebuggedApplication(app, evalex=True) if app.debug else app
-            self._service = stack.Service(wsgi_app, [mount], options, self.server.limits)
-            try:
-                self._service.run()
-            finally:
-                self._service = None
-
         if options.reloads:
-            stack.run_with_reloader(serve, options)
+            stack.run_with_reloader(lambda: self._serve(app, options), options)
         else:
-            serve()
+            self._serve(app, options)
+
+    def _serve(self, app: flask.Flask, options: RunOptions) -> None:
+        mount = stack.SocketIOMount(self._core, self.path, self._engine_options)
+        wsgi_app = DebuggedApplication(app, evalex=True) if app.debug else app
+        self._service = stack.Service(wsgi_app, [mount], options, self._core.limits)
+        self.stopping.clear()
+        try:
+            self._service.run()
+        finally:
+            self.stopping.set()
+            self._service = None
+
+    @property
+    def wsgi_server(self) -> stack.Service | None:
+        """What serves now; it has ``stop()``."""
+        return self._service
 
     def stop(self) -> None:
         """Stop :meth:`run` gracefully. From anywhere: a handler, a view, another thread."""
         if self._service is not None:
+            self.stopping.set()
             self._service.stop()
+        elif self._guest is not None:
+            guest, self._guest = self._guest, None
+            self.stopping.set()
+            guest.stop()
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Background:
-        """Run *target* beside the server; it has ``join()``. No Flask context is pushed."""
-        return stack.background(self._service, target, args, kwargs)
+        """Run *target* beside the server; what it returns has ``join()``. No Flask context is pushed.
+
+        When the server stops, the task ends where it calls :meth:`sleep`; see also ``stopping``.
+        """
+        if not callable(target):
+            raise ConfigurationError(f"start_background_task({target!r}): give a function, and its arguments after it")
+        if self._service is None and self._guest is None:
+            self.stopping.clear()  # that was another server's end
+        return stack.background(self._service, background.ending_with(self.stopping, target), args, kwargs)
 
     def sleep(self, seconds: float = 0) -> None:
         """Wait in a handler or background task without keeping the server waiting."""
-        stack.sleep(self._service, seconds)
+        if not background.sleeps_in_task(self.stopping, seconds):
+            stack.sleep(self._service, seconds)
+
+    # --- tests
+
+    def test_client(
+        self,
+        app: flask.Flask,
+        namespace: str | None = None,
+        query_string: str | Mapping[str, Any] | None = None,
+        headers: Any = None,
+        auth: Mapping[str, Any] | None = None,
+        flask_test_client: FlaskClient | None = None,
+    ) -> "SocketIOTestClient":
+        """A client for tests, connected to *namespace*: the real server, no network, handlers run at once.
+
+        With *flask_test_client* it has that client's cookies.
+        """
+        from .testing import SocketIOTestClient
+
+        return SocketIOTestClient(app, self, namespace, query_string, headers, auth, flask_test_client)
+
+    def _memory_site(self, app: flask.Flask) -> "MemorySite":
+        from .memory import MemorySite
+
+        if self._running() is not None:
+            raise ConfigurationError("test_client(): the server runs in this process; connect a real client to it")
+        if self._app is None:
+            self.init_app(app)
+        if self._memory is None:
+            self._memory = MemorySite(self._core, self._memory_gone)
+        return self._memory
+
+    def _memory_gone(self) -> None:
+        self._memory = None
+
+
+def _sids(skip_sid: str | Iterable[str]) -> list[str]:
+    if isinstance(skip_sid, str):
+        return [skip_sid]
+    try:
+        return list(skip_sid)
+    except TypeError:
+        raise ConfigurationError(f"skip_sid={skip_sid!r}: give a sid, or several in a list") from None
+
+
+def _special(
+    except_: Room | Collection[Room] | None,
+    volatile: bool,
+    timeout: float | None,
+    on_timeout: Callable[[str], Any] | None,
+    callback: Callable[..., Any] | None,
+    member: Member | None,
+) -> Special:
+    if (timeout is not None and callback is None) or (on_timeout is not None and timeout is None):
+        raise ConfigurationError("timeout= says how long callback= waits: give both, and with on_timeout= all three")
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ConfigurationError(f"timeout={timeout!r}: it takes a positive number of seconds")
+    if on_timeout is not None and member is not None:
+        on_timeout = ContextCallback(on_timeout, member)
+    return Special(as_rooms(except_ or None) or (), volatile, timeout, on_timeout)
+
+
+def _connection(member: Member, space: Rooms[Member], opened: datetime.datetime) -> Connection:
+    peer = member.client.peer
+    address = peer.request.peer[0] if isinstance(peer.request.peer, tuple) else ""
+    since = opened + datetime.timedelta(seconds=peer.opened_at)
+    return Connection(member.sid, member.namespace, tuple(space.of(member)), peer.transport, str(address), since)
 
 
 def spread(args: tuple[Any, ...]) -> list[Any]:

@@ -3,7 +3,7 @@
 They read it from Flask's ``request``. Outside of a handler they need ``namespace=`` and a recipient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -22,20 +22,25 @@ def emit(
     event: str,
     *args: Any,
     namespace: str | None = _GIVEN_NOTHING,
-    to: Room | list[Room] | None = None,
-    room: Room | list[Room] | None = None,
+    to: Room | Collection[Room] | None = None,
+    room: Room | Collection[Room] | None = None,
     broadcast: bool = False,
     include_self: bool = True,
-    skip_sid: str | list[str] | None = None,
+    skip_sid: str | Iterable[str] | None = None,
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
+    except_: Room | Collection[Room] | None = None,
+    volatile: bool = False,
+    timeout: float | None = None,
+    on_timeout: Callable[[str], Any] | None = None,
     **_: Any,
 ) -> None:
     """Send an event to the client whose event is handled, to *to* (a room, a sid, or several), or to everybody
     in the namespace with ``broadcast=True``.
 
     Without *include_self* the client whose event is handled is left out. *callback* gets the acknowledgement.
-    Unknown keywords are ignored, as Flask-SocketIO does. Raises :class:`greenwire.errors.EncodeError`.
+    *except_*, *volatile*, *timeout* and *on_timeout* are those of :meth:`SocketIO.emit`. Unknown keywords are
+    ignored, as Flask-SocketIO does. Raises :class:`greenwire.errors.EncodeError`.
     """
     socketio = _current_socketio()
     member = _member()
@@ -44,7 +49,8 @@ def emit(
         namespace = _require(member, "emit").namespace
     if not to and not broadcast:
         member = _require(member, "emit", "to= or broadcast=True")
-        if include_self and callback is None and not skip_sid and namespace == member.namespace:
+        plain = include_self and callback is None and not skip_sid and not except_ and not volatile
+        if plain and timeout is None and namespace == member.namespace:
             socketio.reply(member, event, args)
             return
         to = member.sid
@@ -57,6 +63,10 @@ def emit(
         skip_sid=skip_sid,
         callback=callback,
         ignore_queue=ignore_queue,
+        except_=except_,
+        volatile=volatile,
+        timeout=timeout,
+        on_timeout=on_timeout,
     )
 
 
@@ -64,13 +74,17 @@ def send(
     message: Any,
     json: bool = False,
     namespace: str | None = _GIVEN_NOTHING,
-    to: Room | list[Room] | None = None,
-    room: Room | list[Room] | None = None,
+    to: Room | Collection[Room] | None = None,
+    room: Room | Collection[Room] | None = None,
     broadcast: bool = False,
     include_self: bool = True,
-    skip_sid: str | list[str] | None = None,
+    skip_sid: str | Iterable[str] | None = None,
     callback: Callable[..., Any] | None = None,
     ignore_queue: bool = False,
+    except_: Room | Collection[Room] | None = None,
+    volatile: bool = False,
+    timeout: float | None = None,
+    on_timeout: Callable[[str], Any] | None = None,
     **_: Any,
 ) -> None:
     """Send *message* as the event ``message``, or ``json``. Otherwise like :func:`emit`."""
@@ -85,6 +99,10 @@ def send(
         skip_sid=skip_sid,
         callback=callback,
         ignore_queue=ignore_queue,
+        except_=except_,
+        volatile=volatile,
+        timeout=timeout,
+        on_timeout=on_timeout,
     )
 
 
@@ -93,6 +111,7 @@ def call(
     *args: Any,
     namespace: str | None = _GIVEN_NOTHING,
     to: Room | None = None,
+    room: Room | None = None,
     timeout: float = 60,
     ignore_queue: bool = False,
 ) -> Any:
@@ -100,8 +119,7 @@ def call(
     socketio = _current_socketio()
     if namespace is _GIVEN_NOTHING:
         namespace = _require(_member(), "call").namespace
-    if to is None:
-        to = _require(_member(), "call", "to=").sid
+    to = to or room or _require(_member(), "call", "to=").sid
     return socketio.call(
         event, *args, namespace=namespace or "/", to=to, timeout=timeout, ignore_queue=ignore_queue
     )
@@ -109,7 +127,7 @@ def call(
 
 def join_room(room: Room, sid: str | None = None, namespace: str | None = None) -> None:
     """Put the client whose event is handled, or *sid*, into *room*."""
-    server = _current_socketio().server
+    server = _current_socketio()._core
     if sid is None and namespace is None:
         server.enter(_require(_member(), "join_room", "sid= and namespace="), room)
         return
@@ -120,25 +138,25 @@ def join_room(room: Room, sid: str | None = None, namespace: str | None = None) 
 def leave_room(room: Room, sid: str | None = None, namespace: str | None = None) -> None:
     """Take the client whose event is handled, or *sid*, out of *room*."""
     sid, namespace = _whom(sid, namespace, "leave_room")
-    _current_socketio().server.leave_room(sid, room, namespace)
+    _current_socketio()._core.leave_room(sid, room, namespace)
 
 
 def close_room(room: Room, namespace: str | None = None) -> None:
     """Take everybody out of *room*."""
     namespace = namespace or _require(_member(), "close_room", "namespace=").namespace
-    _current_socketio().server.close_room(room, namespace)
+    _current_socketio()._core.close_room(room, namespace)
 
 
 def rooms(sid: str | None = None, namespace: str | None = None) -> list[Room]:
     """The rooms of the client whose event is handled, or of *sid*: its own first."""
     sid, namespace = _whom(sid, namespace, "rooms")
-    return _current_socketio().server.rooms(sid, namespace)
+    return _current_socketio()._core.rooms(sid, namespace)
 
 
 def disconnect(sid: str | None = None, namespace: str | None = None, silent: bool = False) -> None:
     """Put the client whose event is handled, or *sid*, out of the namespace. *silent* has no effect."""
     sid, namespace = _whom(sid, namespace, "disconnect")
-    _current_socketio().server.disconnect(sid, namespace)
+    _current_socketio()._core.disconnect(sid, namespace)
 
 
 def _whom(sid: str | None, namespace: str | None, what: str) -> tuple[str, str]:

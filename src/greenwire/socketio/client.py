@@ -205,6 +205,7 @@ class Client:
         "context",
         "in_flight",
         "limits",
+        "lost",
         "members",
         "paused",
         "peer",
@@ -215,6 +216,7 @@ class Client:
         self.peer = peer
         self.members: dict[str, Member] = {}
         self.in_flight = 0  # events whose handlers have not finished
+        self.lost = False  # its connection is over; its disconnect handlers may still run
         self.paused = False  # there are enough of them: nothing is read from this client
         self.context: Any = None  # the face's: what surrounds its handlers
         self.timer: Any = None  # closes a client that joins no namespace

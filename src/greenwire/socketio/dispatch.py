@@ -7,6 +7,7 @@ handler, and ends nothing.
 """
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable, Coroutine
 from functools import partial
 from threading import Lock
@@ -50,8 +51,8 @@ class PeerLike(Protocol):
 class LoopLike(Protocol):
     """What this layer needs of :class:`greenwire.loop.Loop`; a test client brings one of its own."""
 
-    now: Callable[[], float]
-
+    @property
+    def now(self) -> Callable[[], float]: ...
     @property
     def here(self) -> bool: ...
     def post(self, fn: Callable[..., object], *args: Any) -> None: ...
@@ -128,8 +129,15 @@ class Dispatcher:
         self._arm(client)
         return client
 
+    @staticmethod
+    def client_of(peer: PeerLike) -> Client | None:
+        """Who listens to a session: it does not know by itself."""
+        listener = peer.on_message
+        return listener.args[0] if isinstance(listener, partial) else None
+
     def forget(self, client: Client) -> None:
         """A client is gone without a word, and no handler is to know."""
+        client.lost = True
         self._disarm(client)
         for member in tuple(client.members.values()):
             member.again = None
@@ -163,6 +171,7 @@ class Dispatcher:
 
     def _lost(self, client: Client, reason: Reason) -> None:
         """The Engine.IO session is over."""
+        client.lost = True
         self._disarm(client)
         for member in tuple(client.members.values()):
             member.again = None
@@ -199,13 +208,14 @@ class Dispatcher:
         if handler is None:
             self._connected(member, None)
         else:
-            self._start(self._run_connect, self._run_connect_async, handler, member, [auth])
+            # Clients that have nothing to say send `{}` or nothing, whichever their library likes: it is the same.
+            self._start(self._run_connect, self._run_connect_async, handler, member, [auth or None])
 
     def _run_connect(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
             result = self._face.run(handler, member, "connect", args)
             error = REJECTED if result is False else None
-        except Exception as exception:
+        except BaseException as exception:
             error = self._refusal_for(handler, exception)
         self._loop.post(self._connected, member, error)
 
@@ -213,11 +223,11 @@ class Dispatcher:
         try:
             result = await self._face.run_async(handler, member, "connect", args)
             error = REJECTED if result is False else None
-        except Exception as exception:
+        except BaseException as exception:
             error = self._refusal_for(handler, exception)
         self._connected(member, error)
 
-    def _refusal_for(self, handler: Handler, exception: Exception) -> dict[str, object]:
+    def _refusal_for(self, handler: Handler, exception: BaseException) -> dict[str, object]:
         if isinstance(exception, ConnectionRefusedError):
             return exception.error_args
         if isinstance(exception, OSError) and type(exception).__name__ == "ConnectionRefusedError":
@@ -232,7 +242,11 @@ class Dispatcher:
             error = error or REJECTED  # the handler itself has disconnected the client
         if error is not None:
             self._take_early(member)
-            if not member.has_left:
+            if member.has_left:
+                pass
+            elif self._always_connect:  # it believes to be connected; a reason has no place in this packet
+                client.peer.send(self._wire.disconnect(member.namespace))
+            else:
                 self._refuse(client, member.namespace, error)
             self._gone(member)
             return
@@ -306,7 +320,7 @@ class Dispatcher:
         try:
             result = self._face.run(handler, member, event.name, event.args)
             answer = self._answer(event, result) if event.ack_id is not None else None
-        except Exception as exception:
+        except BaseException as exception:
             self._failed(handler, exception)
             answer = None
         self._loop.post(self._finished, member, answer)
@@ -316,7 +330,7 @@ class Dispatcher:
         try:
             result = await self._face.run_async(handler, event.member, event.name, event.args)
             answer = self._answer(event, result) if event.ack_id is not None else None
-        except Exception as exception:
+        except BaseException as exception:
             self._failed(handler, exception)
         finally:  # also when the task is cancelled
             self._finished(event.member, answer)
@@ -345,7 +359,7 @@ class Dispatcher:
     def _run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
         try:
             self._face.run_callback(callback, member, args)
-        except Exception as exception:
+        except BaseException as exception:
             self._failed(callback, exception)
         self._loop.post(self._finished, member, None)
 
@@ -356,7 +370,8 @@ class Dispatcher:
         if member.rooms is None or len(member.rooms) < self._limits.rooms:
             self.spaces[member.namespace].join(member, room)
         else:
-            self._quiet.warning("rooms", "a client is in %d rooms and enters no more (limit 'rooms')", len(member.rooms))
+            count = len(member.rooms)
+            self._quiet.warning("rooms", "a client is in %d rooms and enters no more (limit 'rooms')", count)
 
     # --- leaving
 
@@ -383,14 +398,14 @@ class Dispatcher:
     def _run_disconnect(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
             self._face.run(handler, member, "disconnect", args)
-        except Exception as exception:
+        except BaseException as exception:
             self._failed(handler, exception)
         self._loop.post(self._gone, member)
 
     async def _run_disconnect_async(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
             await self._face.run_async(handler, member, "disconnect", args)
-        except Exception as exception:
+        except BaseException as exception:
             self._failed(handler, exception)
         finally:
             self._gone(member)
@@ -406,7 +421,7 @@ class Dispatcher:
                 callback.fail()
         if member.again is not None:
             self._connect(member.client, *member.again)
-        elif not member.client.members:
+        elif not member.client.members and not member.client.lost:
             self._arm(member.client)
 
     @property
@@ -429,10 +444,14 @@ class Dispatcher:
         else:
             self._runner.start(run, handler, member, args)
 
-    def _failed(self, where: Handler | Callable[..., object], exception: Exception) -> None:
+    def _failed(self, where: Handler | Callable[..., object], exception: BaseException) -> None:
+        """Log it. Whatever it is: a handler that calls ``sys.exit`` has failed, too, and ends nothing."""
+        if isinstance(exception, CancelledError) and self._loop.here:
+            return  # an ``async def`` handler that the end of the server has cut off
         name = f"handler {where.event!r} of {where.namespace}" if isinstance(where, Handler) else "callback"
-        fn = where.fn if isinstance(where, Handler) else where
-        self._loop.post(self._quiet.error, f"{name} {id(fn)}", exception, "%s failed: %s", name, describe(fn))
+        fn = describe(where.fn if isinstance(where, Handler) else where)
+        # The key is a place in the source, not a function object: each call of a handler may make a new lambda.
+        self._loop.post(self._quiet.error, f"{name} {fn}", exception, "%s failed: %s", name, fn)
 
 
 class Timed:

@@ -129,6 +129,11 @@ class Handlers:
         """Accept clients in *namespaces*, ``"*"`` for any, beside ``/`` and those that have handlers."""
         self._open = frozenset({"/", *((namespaces,) if isinstance(namespaces, str) else namespaces)})
 
+    @property
+    def opened(self) -> frozenset[str]:
+        """What :meth:`open` was told, and ``/``."""
+        return self._open
+
     def add(self, event: str, fn: Callable[..., Any], namespace: str | None = None) -> Handler:
         """Register *fn*; a later one for the same event replaces it."""
         namespace = normal_namespace(namespace)
@@ -136,15 +141,25 @@ class Handlers:
             raise ConfigurationError(f"the event name is {event!r}: it must be a string")
         handler = Handler(event, namespace, fn, self._before)
         self.functions.setdefault(namespace, {})[event] = handler
-        self._found.clear()
+        self._found = {}  # a new one: a look-up under way may still put what it has found into the old
         return handler
 
-    def add_class(self, namespace: str, methods: Mapping[str, Callable[..., Any]], owner: object) -> None:
-        """Register the methods of a class-based namespace, by event."""
+    def add_class(
+        self,
+        namespace: str,
+        methods: Mapping[str, Callable[..., Any]],
+        owner: object,
+        other: Callable[..., Any] | None = None,
+    ) -> None:
+        """Register the methods of a class-based namespace, by event.
+
+        *other* is given the name and the arguments of events without a method.
+        """
         namespace = normal_namespace(namespace)
         handlers = {event: Handler(event, namespace, fn, self._before, owner) for event, fn in methods.items()}
-        self.classes[namespace] = ClassHandlers(handlers, Handler("", namespace, _nothing, 0, owner))
-        self._found.clear()
+        fallback = Handler(ANY, namespace, _nothing if other is None else other, self._before, owner)
+        self.classes[namespace] = ClassHandlers(handlers, fallback)
+        self._found = {}
 
     def accepts(self, namespace: str) -> bool:
         """Whether clients may connect to *namespace*: ``/`` always, others where something waits for them."""
@@ -157,14 +172,15 @@ class Handlers:
 
     def find(self, namespace: str, event: str) -> Handler | None:
         """The most specific handler; catch-alls do not get connect and disconnect."""
-        here = self._found.get(namespace)
+        found = self._found
+        here = found.get(namespace)
         if here is not None:
             handler = here.get(event)
             if handler is not None:
                 return handler
         handler = self._search(namespace, event)
         if handler is not None and handler.event == event and handler.namespace == namespace:
-            self._found.setdefault(namespace, {})[event] = handler  # not more than were registered
+            found.setdefault(namespace, {})[event] = handler  # not more than were registered
         return handler
 
     def _search(self, namespace: str, event: str) -> Handler | None:

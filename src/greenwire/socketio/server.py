@@ -8,7 +8,7 @@ A server exists before it runs, so that handlers can be registered and ``emit`` 
 :meth:`Server.bind` nobody is connected, and what is emitted reaches nobody.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -29,10 +29,11 @@ from .dispatch import Complaints, Dispatcher, Face, LoopLike, Tasks, Timed, Wait
 from .handlers import Handler, Handlers, normal_namespace
 from .ordered import OrderedDispatcher
 from .packet import Codec, Json
-from .rooms import Room
+from .rooms import Room, Rooms
 from .wire import JsonWire, Wire
 
 H = TypeVar("H", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +277,12 @@ class Server:
         self._require().post(self._leave, sid, as_room(room), normal_namespace(namespace))
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
-        """Take everybody out of *room*."""
+        """Take everybody out of *room*. Not out of a client's own, where nobody else is."""
+        namespace = normal_namespace(namespace)
+        if isinstance(room, str) and self._find(room, namespace) is not None:
+            raise ConfigurationError("cannot close a sid room: to put a client out, disconnect() it")
         if self._loop is not None:
-            self._loop.post(self._close_room, as_room(room), normal_namespace(namespace))
+            self._loop.post(self._close_room, as_room(room), namespace)
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Room]:
         """The rooms of a client, its own first."""
@@ -288,6 +292,17 @@ class Server:
         """Put a client out of *namespace*. Its disconnect handler runs. Unknown sids are ignored."""
         if self._loop is not None:
             self._loop.post(self._disconnect, sid, normal_namespace(namespace))
+
+    def member(self, sid: str, namespace: str | None = None) -> Member:
+        """The client of this sid. Raises :class:`BadNamespaceError` where there is none."""
+        return self._require().ask(self._member, sid, normal_namespace(namespace))
+
+    def look(self, look: Callable[[Mapping[str, Rooms[Member]]], T], otherwise: T) -> T:
+        """What *look* finds in the namespaces, called in the loop thread; *otherwise* where nothing runs."""
+        loop, dispatcher = self._loop, self._dispatcher
+        if loop is None or dispatcher is None:
+            return otherwise
+        return loop.ask(look, dispatcher.spaces)
 
     def _require(self) -> LoopLike:
         if self._loop is None:

@@ -1,0 +1,41 @@
+"""Background tasks that end with the server.
+
+A task that was started by ``start_background_task`` and waits in ``socketio.sleep`` ends there when the server
+stops: its ``finally`` blocks run, nothing is logged. One that waits for something else can look at
+``socketio.stopping``. Tasks of another server, and threads of the application's own, go on.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_here = threading.local()
+
+
+class ServerStopped(BaseException):
+    """Raised by ``sleep`` in a background task when the server stops. Not an ``Exception``: a task that goes on
+    after every error should end all the same."""
+
+
+def ending_with(stopping: threading.Event, target: Callable[..., Any]) -> Callable[..., None]:
+    """*target* as the body of a background task that ends when *stopping* is set."""
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        _here.stopping = stopping
+        try:
+            target(*args, **kwargs)
+        except ServerStopped:
+            pass
+        finally:
+            _here.stopping = None
+
+    return run
+
+
+def sleeps_in_task(stopping: threading.Event, seconds: float) -> bool:
+    """Sleep, if this is a background task of the server that *stopping* belongs to. ``False``: it is not."""
+    if getattr(_here, "stopping", None) is not stopping:
+        return False
+    if stopping.wait(seconds):
+        raise ServerStopped
+    return True
