@@ -18,7 +18,8 @@ in the name: `_bytes`, `_s` for seconds, else a count. Change one with `SocketIO
 This page is made from `src/greenwire/limits.py`.
 """
 _SECTION = re.compile(r"    # --- (.+)")
-_LIMIT = re.compile(r"    (\w+): (?:int|float) = ([\d_.]+)  # (.+) → (.+)|    (\w+): (?:int|float) = ([\d_.]+)  # (.+)")
+_LIMIT = re.compile(r"    (\w+): (?:int|float) = ([\d_.]+)  # (.+) → (.+)")
+_HEADING = ["| limit | default | why this, and whose | when crossed |", "|---|---:|---|---|"]
 
 
 def page() -> str:
@@ -27,10 +28,9 @@ def page() -> str:
     for line in SOURCE.read_text().splitlines():
         if section := _SECTION.match(line):
             title = section[1]
-            lines += [f"## {title[0].upper()}{title[1:]}", "", "| limit | default | why this, and whose | when crossed |"]
-            lines.append("|---|---:|---|---|")
+            lines += [f"## {title[0].upper()}{title[1:]}", "", *_HEADING]
         elif limit := _LIMIT.match(line):
-            name, default, why, outcome = limit[1] or limit[5], limit[2] or limit[6], limit[3] or limit[7], limit[4] or ""
+            name, default, why, outcome = limit.groups()
             lines.append(f"| `{name}` | {default.replace('_', ',')} | {why} | {outcome} |")
         elif lines[-1].startswith("|") and not line.strip():
             lines.append("")

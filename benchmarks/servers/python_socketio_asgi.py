@@ -2,10 +2,9 @@
 
 from typing import Any
 
+import socketio
 import uvicorn
 from listening import listening_socket
-
-import socketio
 
 sio = socketio.AsyncServer(async_mode="asgi")
 

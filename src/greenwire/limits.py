@@ -39,7 +39,7 @@ class Limits:
     # --- WebSocket
     message_bytes: int = 1_000_000  # Engine.IO's maxPayload; one message or one POST → 1009 or 413
     fragments: int = 4_096  # frames of one message (CVE-2026-48779 in ws) → 1009
-    receive_buffer_bytes: int = 262_144  # SO_RCVBUF after the upgrade; bounds what one read can bring → the kernel holds the peer back
+    receive_buffer_bytes: int = 262_144  # SO_RCVBUF: bounds what one read can bring → the kernel holds the peer back
     close_timeout_s: float = 5.0  # for the peer's close frame, and again for its end of TCP → TCP is reset
 
     # --- Engine.IO

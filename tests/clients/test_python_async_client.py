@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-
 import socketio
+
 from clients import python_app
 from support.site import Site
 from support.waiting import TIMEOUT_S, Log

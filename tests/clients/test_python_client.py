@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-
 import socketio
+
 from clients import python_app
 from support.site import Site
 from support.waiting import Log, wait_until

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import engineio as client_library
 import pytest
 
-import engineio as client_library
 from greenwire import engineio
 from greenwire.errors import ConfigurationError
 from greenwire.limits import DEFAULT
