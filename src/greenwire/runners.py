@@ -25,7 +25,6 @@ each time. Echo with 1 message in flight costs 1.0 times what Node costs with th
 """
 
 import asyncio
-import contextvars
 import logging
 import os
 import sys
@@ -45,6 +44,7 @@ log = logging.getLogger("greenwire")
 
 Item = tuple[Callable[..., object], tuple[Any, ...]]
 _TICK_S = 0.001
+_IDLE_TASKS = 64  # that wait for the next coroutine; more of them end
 _RETRY_S = 0.1  # when the machine gives no thread
 _PATIENCE_S = 0.0005
 _MAX_PENALTY = 1_024  # turns
@@ -317,21 +317,65 @@ def where(thread_ident: int) -> str:
 
 
 class TaskRunner:
-    """Runs coroutines on the loop. Not a pool: ``limits.events_in_flight`` bounds what one client can start."""
+    """Runs coroutines on the loop, in pooled tasks.
+
+    A task of its own for each event costs as much as the event. So a task takes coroutine after coroutine, as a
+    thread of the pool does, and another is woken or made where one of them waits for something. Not bounded here:
+    ``limits.events_in_flight`` bounds what one client can start.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._items: deque[Coroutine[Any, Any, object]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+        self._idle: list[asyncio.Future[None]] = []
+        self._awaited = 0  # coroutines that have begun and have not ended
+        self._turning = False
+        self._stopping = False
 
-    def start(self, coroutine: Coroutine[Any, Any, object], context: contextvars.Context | None = None) -> None:
-        """Run *coroutine*, in *context* or a copy of the caller's. Loop thread only. It must not raise."""
-        task = self._loop.aio.create_task(coroutine, context=context)
-        self._tasks.add(task)  # asyncio itself keeps only a weak reference
-        task.add_done_callback(self._tasks.discard)
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run *coroutine* soon, in order of starting. Loop thread only. It must not raise."""
+        self._items.append(coroutine)
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Have one more task take items, and look again when it has had its turn: it may wait meanwhile."""
+        self._turning = bool(self._items)
+        if not self._items:
+            return
+        if self._idle:
+            self._idle.pop().set_result(None)
+        else:
+            task = self._loop.aio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._loop.call_soon(self._turn)
+
+    async def _work(self) -> None:
+        items = self._items
+        while not self._stopping:
+            while items:
+                self._awaited += 1
+                try:
+                    await items.popleft()
+                except Exception:
+                    log.exception("internal error: a handler's coroutine has let an exception through")
+                finally:
+                    self._awaited -= 1
+            if len(self._idle) >= _IDLE_TASKS or self._stopping:
+                return
+            woken = self._loop.aio.create_future()
+            self._idle.append(woken)
+            await woken
 
     def busy(self) -> int:
-        return len(self._tasks)
+        return self._awaited + len(self._items)
 
     def stop(self) -> None:
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
+        while self._items:
+            self._items.popleft().close()
