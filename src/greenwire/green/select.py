@@ -1,0 +1,188 @@
+"""The module ``select``, whose ``select``, ``poll`` and ``epoll`` wait on the hub.
+
+Whatever is asked, the system answers: each call first looks without waiting. Where nothing is ready the descriptors go
+into an epoll of this call's own, and the loop watches that: it becomes readable when one of them is ready. So nobody
+else who waits for one of them is in the way.
+"""
+
+import errno
+import os
+import select as _real
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .hub import sleep
+from .watch import wait_on, watch_for
+
+T = TypeVar("T")
+
+_READABLE = _real.POLLIN | _real.POLLHUP | _real.POLLERR  # as Linux defines select by poll
+_WRITABLE = _real.POLLOUT | _real.POLLERR
+_STEP_S = 0.01  # where the system has no epoll
+
+error = OSError
+
+
+class _Group:
+    """Several descriptors as one."""
+
+    __slots__ = ("__weakref__", "_epoll")
+
+    def __init__(self, masks: Mapping[int, int]) -> None:
+        self._epoll = _real.epoll()
+        try:
+            for fd, mask in masks.items():
+                self._epoll.register(fd, mask)
+        except BaseException:
+            self._epoll.close()
+            raise
+
+    def wait(self, seconds: float | None) -> None:
+        watch = watch_for(self, self._epoll.fileno(), False)
+        try:
+            wait_on(watch, seconds)
+        finally:
+            watch.close()
+            self._epoll.close()
+
+
+def _wait_for_any(masks: Mapping[int, int], seconds: float | None) -> None:
+    """Until one may be ready. May switch."""
+    if not hasattr(_real, "epoll"):
+        sleep(_STEP_S if seconds is None else min(seconds, _STEP_S))
+        return
+    try:
+        group = _Group(masks)
+    except OSError as failure:
+        if failure.errno not in (errno.EPERM, errno.EBADF):  # a file on disk is always ready; closed: look again
+            raise
+        sleep(0)
+    else:
+        group.wait(seconds)
+
+
+def _until(look: Callable[[], T], masks: Callable[[], Mapping[int, int]], seconds: float | None) -> T:
+    """What *look* finds, once that is something, or after so many seconds. May switch."""
+    end = None if seconds is None else monotonic() + seconds
+    found = look()
+    if found or seconds == 0:
+        sleep(0)  # those who ask again and again must not keep others waiting
+        return found
+    while not found:
+        left = None if end is None else end - monotonic()
+        if left is not None and left <= 0:
+            break
+        _wait_for_any(masks(), left)
+        found = look()
+    return found
+
+
+def _number(item: Any) -> int:
+    fd = item if isinstance(item, int) else item.fileno()
+    if not isinstance(fd, int):
+        raise TypeError("argument must be an int, or have a fileno() method.")
+    if fd < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({fd})")
+    return fd
+
+
+class _Question:
+    """What :func:`select` is asked."""
+
+    def __init__(self, *lists: Iterable[Any]) -> None:
+        self._lists = [[(item, _number(item)) for item in items] for items in lists]
+        self.masks: dict[int, int] = {}
+        for items, mask in zip(self._lists, (_real.POLLIN, _real.POLLOUT, _real.POLLPRI), strict=True):
+            for _, fd in items:
+                self.masks[fd] = self.masks.get(fd, 0) | mask
+        self._poll = _real.poll()
+        for fd, mask in self.masks.items():
+            self._poll.register(fd, mask)
+
+    def answer(self) -> tuple[list[Any], list[Any], list[Any]] | None:
+        ready = dict(self._poll.poll(0))
+        if any(bits & _real.POLLNVAL for bits in ready.values()):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        found = [
+            [item for item, fd in items if ready.get(fd, 0) & bits]
+            for items, bits in zip(self._lists, (_READABLE, _WRITABLE, _real.POLLPRI), strict=True)
+        ]
+        return (found[0], found[1], found[2]) if any(found) else None
+
+
+def select(
+    rlist: Iterable[Any], wlist: Iterable[Any], xlist: Iterable[Any], timeout: float | None = None, /
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """``select.select``, for descriptors of any size. May switch."""
+    if timeout is not None:
+        timeout = float(timeout)
+        if timeout < 0:
+            raise ValueError("timeout must be non-negative")
+    question = _Question(rlist, wlist, xlist)
+    return _until(question.answer, lambda: question.masks, timeout) or ([], [], [])
+
+
+class poll:
+    """``select.poll()``."""
+
+    def __init__(self) -> None:
+        self._poll = _real.poll()
+        self._masks: dict[int, int] = {}
+
+    def register(self, fd: Any, eventmask: int = _real.POLLIN | _real.POLLPRI | _real.POLLOUT, /) -> None:
+        """Ask for *fd*, too."""
+        self._poll.register(fd, eventmask)
+        self._masks[_number(fd)] = eventmask
+
+    def modify(self, fd: Any, eventmask: int, /) -> None:
+        """Ask something else of *fd*."""
+        self._poll.modify(fd, eventmask)
+        self._masks[_number(fd)] = eventmask
+
+    def unregister(self, fd: Any, /) -> None:
+        """Ask no more for *fd*."""
+        self._poll.unregister(fd)
+        del self._masks[_number(fd)]
+
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
+        """What is ready, within so many *milliseconds*; ``None`` or less than zero: for ever. May switch."""
+        seconds = None if timeout is None or timeout < 0 else timeout / 1000
+        return _until(lambda: self._poll.poll(0), lambda: self._masks, seconds)
+
+
+class epoll:
+    """``select.epoll()``, where the system has it."""
+
+    def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
+        self._epoll = _real.epoll(sizehint, flags)
+
+    @classmethod
+    def fromfd(cls, fd: int, /) -> "epoll":
+        """Around one that is there already."""
+        self = cls.__new__(cls)
+        self._epoll = _real.epoll.fromfd(fd)
+        return self
+
+    def __getattr__(self, name: str) -> Any:  # register, modify, unregister, fileno, close, closed
+        return getattr(self._epoll, name)
+
+    def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
+        """What is ready, within so many seconds; ``None`` or less than zero: for ever. May switch."""
+        seconds = None if timeout is None or timeout < 0 else timeout
+        mask = {self._epoll.fileno(): _real.POLLIN}
+        return _until(lambda: self._epoll.poll(0, maxevents), lambda: mask, seconds)
+
+    def __enter__(self) -> "epoll":
+        self._epoll.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._epoll.close()
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_real, name)
