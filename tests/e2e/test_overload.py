@@ -128,13 +128,14 @@ def test_floods_of_coroutines_are_bounded_too():
     socketio = make(limits=Limits(events_in_flight=10))
     seen = Log()
     running = most = 0
+    gate = asyncio.Event()
 
     @socketio.on("flood")
     async def flood(n):
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        await gate.wait()
         running -= 1
         seen.append(n)
 
@@ -142,7 +143,9 @@ def test_floods_of_coroutines_are_bounded_too():
         client.join()
         for n in range(2_000):
             client.emit("flood", n)
-        assert list(seen.wait_for(2_000)) == list(range(2_000))
+        wait_until(lambda: running == 10)
+        site.service.loop.ask(gate.set)
+        assert sorted(seen.wait_for(2_000)) == list(range(2_000))
         assert most == 10
 
 
