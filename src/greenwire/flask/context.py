@@ -164,6 +164,23 @@ def tell(request: Any, member: Member, message: str | None, args: tuple[Any, ...
     request.greenwire_member = member
 
 
+def current_member() -> Member | None:
+    """The client whose event is being handled, if one is."""
+    if not LIGHT:
+        return getattr(flask.request, "greenwire_member", None) if flask.request else None
+    # Past Flask's proxies: they cost each emit more than its packet does.
+    context = _cv_request.get(None)
+    return None if context is None else context.request.__dict__.get("greenwire_member")
+
+
+def current_app() -> flask.Flask | None:
+    """The application whose context this is, if there is one."""
+    if not LIGHT:
+        return flask.current_app if flask.current_app else None
+    context = _cv_app.get(None)
+    return None if context is None else context.app
+
+
 def set_session(context: RequestContext, session: SessionMixin) -> None:
     """Make *session* what ``flask.session`` is in *context*."""
     # Flask 3.1.3 made `session` a property over `_session`; before, it was a plain attribute.

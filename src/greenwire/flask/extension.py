@@ -23,8 +23,7 @@ from ..socketio.rooms import Room, Rooms
 from ..socketio.server import Server, Special, as_rooms
 from . import background, patched
 from . import options as option_rules
-from .context import ContextCallback, FlaskFace
-from .functions import _member
+from .context import ContextCallback, FlaskFace, current_member
 from .guest import GuestServer, Host, Middleware
 from .registration import Registration
 from .server import DisconnectReason, ServerFace
@@ -144,7 +143,7 @@ class SocketIO(Registration):
         :class:`greenwire.errors.EncodeError`.
         """
         skip = _sids(skip_sid) if skip_sid else []
-        member = _member()
+        member = current_member()
         if not include_self:
             if member is not None:
                 skip.append(member.sid)

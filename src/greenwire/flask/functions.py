@@ -6,11 +6,10 @@ They read it from Flask's ``request``. Outside of a handler they need ``namespac
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-import flask
-
 from ..errors import ContextError
 from ..socketio.client import Member
 from ..socketio.rooms import Room
+from .context import current_app, current_member
 
 if TYPE_CHECKING:
     from .extension import SocketIO
@@ -43,7 +42,7 @@ def emit(
     ignored, as Flask-SocketIO does. Raises :class:`greenwire.errors.EncodeError`.
     """
     socketio = _current_socketio()
-    member = _member()
+    member = current_member()
     to = to or room
     if namespace is _GIVEN_NOTHING:
         namespace = _require(member, "emit").namespace
@@ -118,8 +117,8 @@ def call(
     """Send an event to one client, by default the one whose event is handled, and wait for its answer."""
     socketio = _current_socketio()
     if namespace is _GIVEN_NOTHING:
-        namespace = _require(_member(), "call").namespace
-    to = to or room or _require(_member(), "call", "to=").sid
+        namespace = _require(current_member(), "call").namespace
+    to = to or room or _require(current_member(), "call", "to=").sid
     return socketio.call(
         event, *args, namespace=namespace or "/", to=to, timeout=timeout, ignore_queue=ignore_queue
     )
@@ -129,7 +128,7 @@ def join_room(room: Room, sid: str | None = None, namespace: str | None = None) 
     """Put the client whose event is handled, or *sid*, into *room*."""
     server = _current_socketio()._core
     if sid is None and namespace is None:
-        server.enter(_require(_member(), "join_room", "sid= and namespace="), room)
+        server.enter(_require(current_member(), "join_room", "sid= and namespace="), room)
         return
     sid, namespace = _whom(sid, namespace, "join_room")
     server.enter_room(sid, room, namespace)
@@ -143,7 +142,7 @@ def leave_room(room: Room, sid: str | None = None, namespace: str | None = None)
 
 def close_room(room: Room, namespace: str | None = None) -> None:
     """Take everybody out of *room*."""
-    namespace = namespace or _require(_member(), "close_room", "namespace=").namespace
+    namespace = namespace or _require(current_member(), "close_room", "namespace=").namespace
     _current_socketio()._core.close_room(room, namespace)
 
 
@@ -162,13 +161,8 @@ def disconnect(sid: str | None = None, namespace: str | None = None, silent: boo
 def _whom(sid: str | None, namespace: str | None, what: str) -> tuple[str, str]:
     if sid is not None and namespace is not None:
         return sid, namespace
-    member = _require(_member(), what, "sid= and namespace=")
+    member = _require(current_member(), what, "sid= and namespace=")
     return sid or member.sid, namespace or member.namespace
-
-
-def _member() -> Member | None:
-    """The client whose event is handled, if one is."""
-    return getattr(flask.request, "greenwire_member", None) if flask.request else None
 
 
 def _require(member: Member | None, what: str, instead: str = "namespace=") -> Member:
@@ -180,12 +174,13 @@ def _require(member: Member | None, what: str, instead: str = "namespace=") -> M
 
 
 def _current_socketio() -> "SocketIO":
-    if not flask.current_app:
+    app = current_app()
+    if app is None:
         raise ContextError(
             "this function needs an application context, such as a handler or a view has one;"
             " elsewhere use the methods of your SocketIO object, socketio.emit(...)"
         )
-    found: SocketIO | None = flask.current_app.extensions.get("socketio")
+    found: SocketIO | None = app.extensions.get("socketio")
     if found is None:
         raise ContextError("this application has no SocketIO: create one with SocketIO(app)")
     return found
