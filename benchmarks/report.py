@@ -17,6 +17,16 @@ from peers import HERE, PEERS, REFERENCE
 Numbers = dict[str, Any]
 NONE = "-"
 
+WEAK_SPOTS = """\
+### Where Greenwire is weak
+
+- **One message in flight** is where Node is ahead: a handler in a thread has to be handed over and back, and a system
+  call costs more than the Python around it. More in flight, or more recipients, turn that round.
+- **A broadcast with one message in flight** is one system call for each client, for everybody: there is nothing to
+  coalesce.
+- **An idle connection** of an application that has a connect handler keeps Flask's context, too: about 15 KB.
+- **One run on two cores** that the server shares with nobody but the kernel: differences below a tenth mean nothing.
+"""
 TITLES = {
     "echo": "Echo: {clients} clients, {inflight} in flight each",
     "ack": "Acknowledged event: {clients} clients, {inflight} in flight each",
@@ -164,7 +174,7 @@ is shown.
 def main() -> None:
     """Read the results, print the page."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "results" / "latest.json"
-    print(document(json.loads(path.read_text())), end="")
+    print(document(json.loads(path.read_text())), WEAK_SPOTS, sep="\n", end="")
 
 
 if __name__ == "__main__":
