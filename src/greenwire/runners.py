@@ -90,6 +90,13 @@ class Background(Protocol):
         """Wait for its end. May switch."""
 
 
+def start_thread(fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> threading.Thread:
+    """A thread beside the pool, which does not keep the process alive."""
+    thread = threading.Thread(target=fn, args=args, kwargs=kwargs, daemon=True)
+    thread.start()
+    return thread
+
+
 class ThreadRunner:
     """A pool of plain daemon threads that grows on demand to ``limits.threads``."""
 
@@ -144,9 +151,7 @@ class ThreadRunner:
     def background(
         self, fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> threading.Thread:
-        thread = threading.Thread(target=fn, args=args, kwargs=kwargs, daemon=True)
-        thread.start()
-        return thread
+        return start_thread(fn, args, kwargs)
 
     def busy(self) -> int:
         return self._awake + len(self._items)

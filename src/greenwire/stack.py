@@ -28,7 +28,7 @@ from .net.listen import listen, url_of
 from .net.server import Server
 from .quiet import QuietLog
 from .run_options import RunOptions
-from .runners import Background, TaskRunner, ThreadRunner
+from .runners import Background, TaskRunner, ThreadRunner, start_thread
 from .socketio.dispatch import Dispatcher
 from .socketio.server import Server as SocketIOServer
 from .version import __version__
@@ -46,6 +46,9 @@ class Mount(Protocol):
 
     def bind(self, service: "Service") -> Callable[[Peer], None]:
         """The service runs; give what takes over each new session."""
+
+    def ending(self) -> None:
+        """The service begins to end."""
 
     def unbind(self) -> None:
         """The service has ended."""
@@ -73,6 +76,9 @@ class SocketIOMount:
             lambda peer, error: service.engines[self.path].fail(peer, error),
         )
         return self._dispatcher.opened
+
+    def ending(self) -> None:
+        """Nothing: its sessions are closed by the service."""
 
     def unbind(self) -> None:
         self.server.unbind()
@@ -178,6 +184,8 @@ class Service:
             return
         self._stopping = True
         self.server.stop_accepting()
+        for mount in self.mounts:
+            mount.ending()
         for engine in self.engines.values():
             engine.stop()
         self.server.shutdown()
@@ -230,9 +238,7 @@ def background(
     """Start a background task in the way of the service's runner; in a thread where nothing runs yet."""
     if service is not None:
         return service.runner.background(target, args, kwargs)
-    thread = threading.Thread(target=target, args=args, kwargs=kwargs, daemon=True)
-    thread.start()
-    return thread
+    return start_thread(target, args, kwargs)
 
 
 def sleep(service: Service | None, seconds: float) -> None:

@@ -199,3 +199,20 @@ def test_a_connection_that_arrives_in_the_turn_of_the_stop():
             finally:
                 theirs.close()
                 server._arriving.clear()
+
+
+def test_a_background_task_that_sleeps_ends_before_the_server_has():
+    socketio, ended = new_socketio(), Log()
+
+    def task():
+        try:
+            socketio.sleep(60)
+        finally:
+            threading.Event().wait(0.05)  # it has something to put away
+            ended.append("ended")
+
+    with Site(socketio) as site:
+        socketio.start_background_task(task)
+        wait_until(lambda: socketio.stopping.asleep)
+        site.stop()  # as a signal does
+        assert ended == ["ended"]

@@ -167,7 +167,7 @@ class Engine:
         socket.start()
 
     def _new_peer(self, request: Request) -> Peer:
-        return Peer(new_id(), request, self._loop.now(), self._protocol_error)
+        return Peer(new_id(), request, self._loop.now(), self.fail)
 
     def _new_session(self, peer: Peer, write: Callable[[bytes], None] | None = None) -> Session:
         return Session(
@@ -248,7 +248,7 @@ class Engine:
         except Conflict:
             self._refuse(exchange, BAD_REQUEST)
         except RemoteProtocolError as bad:
-            self._protocol_error(peer, bad)
+            self.fail(peer, bad)
             self._refuse(exchange, (BAD_REQUEST[0], str(bad)))
         else:
             peer.posting = True
@@ -303,13 +303,10 @@ class Engine:
 
     # --- the end
 
-    def _protocol_error(self, peer: Peer, error: RemoteProtocolError) -> None:
+    def fail(self, peer: Peer, error: RemoteProtocolError) -> None:
+        """This client, or the layer above on its behalf, has made no sense: it is told so and disconnected."""
         self._quiet.warning("protocol", "a client broke the protocol and was disconnected: %s", error)
         peer.close(Reason.PARSE_ERROR)
-
-    def fail(self, peer: Peer, error: RemoteProtocolError) -> None:
-        """The layer above cannot make sense of what this client sends."""
-        self._protocol_error(peer, error)
 
     def _closed(self, peer: Peer, reason: Reason) -> None:
         self._heartbeats.stop(peer.session)

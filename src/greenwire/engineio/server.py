@@ -103,6 +103,9 @@ class Server:
         self._host = host
         return self._opened
 
+    def ending(self) -> None:
+        """The service begins to end. It closes the sessions."""
+
     def unbind(self) -> None:
         """The service has ended."""
         self._host = None

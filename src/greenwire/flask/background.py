@@ -17,7 +17,15 @@ class ServerStopped(BaseException):
     after every error should end all the same."""
 
 
-def ending_with(stopping: threading.Event, target: Callable[..., Any]) -> Callable[..., None]:
+class Stopping(threading.Event):
+    """Set when the server stops. Knows which background tasks that ends: those that sleep, until they have ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep: set[int] = set()  # their threads
+
+
+def ending_with(stopping: Stopping, target: Callable[..., Any]) -> Callable[..., None]:
     """*target* as the body of a background task that ends when *stopping* is set."""
 
     def run(*args: Any, **kwargs: Any) -> None:
@@ -28,14 +36,17 @@ def ending_with(stopping: threading.Event, target: Callable[..., Any]) -> Callab
             pass
         finally:
             _here.stopping = None
+            stopping.asleep.discard(threading.get_ident())
 
     return run
 
 
-def sleeps_in_task(stopping: threading.Event, seconds: float) -> bool:
+def sleeps_in_task(stopping: Stopping, seconds: float) -> bool:
     """Sleep, if this is a background task of the server that *stopping* belongs to. ``False``: it is not."""
     if getattr(_here, "stopping", None) is not stopping:
         return False
+    stopping.asleep.add(threading.get_ident())
     if stopping.wait(seconds):
         raise ServerStopped
+    stopping.asleep.discard(threading.get_ident())
     return True

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.debug import DebuggedApplication
 
 from .. import stack
+from ..engineio.options import Options
 from ..errors import ConfigurationError, NotRunningError
 from ..run_options import RunOptions
 from ..runners import Background
@@ -48,6 +49,21 @@ class Connection:
     since: datetime.datetime  # of the connection, in UTC
 
 
+class _Mount(stack.SocketIOMount):
+    """The server on its path, and the background tasks that end with it, by whichever way it is stopped."""
+
+    def __init__(self, core: Any, path: str, options: Options, stopping: background.Stopping) -> None:
+        super().__init__(core, path, options)
+        self._stopping = stopping
+
+    def ending(self) -> None:
+        self._stopping.set()
+
+    @property
+    def busy(self) -> bool:
+        return super().busy or bool(self._stopping.asleep)
+
+
 class SocketIO(Registration):
     """Socket.IO for a Flask application.
 
@@ -65,7 +81,7 @@ class SocketIO(Registration):
         self.server_options: dict[str, Any] = {}
         self.manage_session = True
         self.async_mode = "threading"
-        self.stopping = threading.Event()
+        self.stopping = background.Stopping()
         self._guest_lock = threading.Lock()
         self._app: flask.Flask | None = None
         self._face = FlaskFace(self._find_app, lambda: self.manage_session)
@@ -286,7 +302,7 @@ class SocketIO(Registration):
             self._serve(app, options)
 
     def _serve(self, app: flask.Flask, options: RunOptions) -> None:
-        mount = stack.SocketIOMount(self._core, self.path, self._engine_options)
+        mount = _Mount(self._core, self.path, self._engine_options, self.stopping)
         wsgi_app = DebuggedApplication(app, evalex=True) if app.debug else app
         self._service = stack.Service(wsgi_app, [mount], options, self._core.limits)
         self.stopping.clear()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..engineio.packet import Outgoing, decode_payload
 from ..engineio.session import Reason
 from ..errors import RemoteProtocolError
+from ..runners import start_thread
 from ..socketio.server import Server
 from .given import GivenRequest
 
@@ -124,9 +125,7 @@ class InlineLoop:
     def background(
         self, fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> threading.Thread:
-        thread = threading.Thread(target=fn, args=args, kwargs=kwargs, daemon=True)
-        thread.start()
-        return thread
+        return start_thread(fn, args, kwargs)
 
     def busy(self) -> int:
         return 0
