@@ -17,7 +17,10 @@ class Limits:
     connections: int = 65_536  # descriptors a process can usually hold → 503 and close
     backlog: int = 1_024  # granian's; Linux caps it at net.core.somaxconn → the kernel refuses
     accept_pause_s: float = 0.5  # after EMFILE and its kin → accepting rests that long, doubling to 8 times it
+    connections_per_address: int = 65_536  # as `connections`: behind a proxy all have its address → 429 and close
+    proxy_header_s: float = 5.0  # a proxy sends its PROXY header at once → the connection is closed
     tls_handshake_s: float = 10.0  # nginx allows 60 → the connection is closed
+    tls_handshakes: int = 1_024  # in flight; an honest one takes milliseconds → the oldest is closed
 
     # --- HTTP requests
     request_line_bytes: int = 8_190  # Apache's → 414
@@ -58,11 +61,24 @@ class Limits:
     events_in_flight: int = 100  # of one client → reading of that client pauses
     events_queued: int = 10_000  # of the process → each client may have one in flight
 
+    # --- several processes
+    worker_message_bytes: int = 67_108_864  # of one message between processes → not sent there, logged
+    worker_queued_bytes: int = 134_217_728  # to one other worker; two of the largest messages → that worker is cut off
+    worker_answer_s: float = 5.0  # what another worker is asked for, rooms() → TimeoutError
+    queue_waiting_bytes: int = 16_777_216  # to a message queue that is slow or away → the newest is dropped, logged
+
     # --- user code
     threads: int = 128  # of handlers and views → they wait in a queue
     thread_idle_s: float = 30.0  # without anything to do → the thread ends
     threads_busy_warning_s: float = 5.0  # all busy for so long → one warning names the oldest handler
     graceful_s: float = 30.0  # gunicorn's: running requests and handlers at shutdown → abandoned
+
+    # --- workers
+    worker_boot_s: float = 120.0  # a guess at the slowest import of an application → killed: a start that failed
+    worker_silence_s: float = 30.0  # gunicorn's; without a sign of life of its loop → killed and replaced
+    worker_failed_starts: int = 5  # one after the other, while no worker serves → the supervisor ends, exit code 1
+    restart_pause_s: float = 0.5  # before the next start once one has not lasted → doubling to 64 times it
+    drain_s: float = 10.0  # clients of a worker that is replaced are closed spread over it → the rest at its end
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -383,6 +383,7 @@ def test_equal_bytes_that_are_two_objects_both_arrive():
 class Copying:
     """A codec that makes its own copy of everything it writes, as some do."""
 
+    plain = staticmethod(Json.plain)
     loads = staticmethod(Json.loads)
 
     @staticmethod

@@ -64,9 +64,10 @@ class Peer:
         """Whether what is sent now leaves with this turn: nothing else waits for the client to take it."""
         return self.session.holds_poll if self.socket is None else not self.socket.congested
 
-    def send(self, packet: Outgoing) -> None:
-        """Send by whatever transport is in charge."""
-        self.session.send(packet)
+    @property
+    def send(self) -> Callable[[Outgoing], None]:
+        """Sends by whatever transport is in charge. The session's own: one call less for each delivery."""
+        return self.session.send
 
     def flush(self) -> None:
         """End of turn: answer a poll that waits."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import flask
-from flask.ctx import RequestContext
+from flask.ctx import AppContext, RequestContext
 from flask.sessions import SessionMixin
 from flask.signals import (
     appcontext_popped,
@@ -38,7 +38,10 @@ from .hooks import Hooks
 try:
     from flask.globals import _cv_app, _cv_request
 
-    LIGHT = "_cv_tokens" in vars(flask.Flask(__name__).test_request_context()) and hasattr(flask.ctx, "AppContext")
+    _attributes = vars(flask.Flask(__name__).test_request_context())
+    LIGHT = "_cv_tokens" in _attributes
+    # Flask 3.1.3 made `session` a property over `_session`; before, it was a plain attribute.
+    _SESSION = "_session" if "_session" in _attributes else "session"
 except (ImportError, AttributeError):  # pragma: no cover - another Flask
     LIGHT = False
 
@@ -71,97 +74,121 @@ def open_session(app: flask.Flask, request: flask.Request) -> SessionMixin:
 
 
 class EventContext(RequestContext):
-    """The context of one event: a light copy of the connection's. Enter it once."""
+    """The context of one event: a light copy of the connection's. Entering it is what Flask's own does, unrolled."""
 
+    _app_context: AppContext | None = None  # in the next block; a copy that Flask itself makes has none yet
     _app_token: "contextvars.Token[Any]"
     _request_token: "contextvars.Token[Any]"
-    _app_context: Any
 
-    def push(self) -> None:
-        app = self.app
-        self._app_context = app_context = app.app_context()
+    def __enter__(self) -> "EventContext":
+        app_context = self._app_context
+        if app_context is None:
+            app_context = self._app_context = self.app.app_context()
         self._app_token = _cv_app.set(app_context)
         self._request_token = _cv_request.set(self)
         if appcontext_pushed.receivers:
-            appcontext_pushed.send(app, _async_wrapper=app.ensure_sync)
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        return self
 
-    def pop(self, exc: BaseException | None = None) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         app = self.app
         try:
             # Each of these is a no-op nearly always, and costs more than a handler does.
             if None in app.teardown_request_funcs or request_tearing_down.receivers:
-                app.do_teardown_request(exc)
+                app.do_teardown_request(error)
             _cv_request.reset(self._request_token)
             if app.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
-                app.do_teardown_appcontext(exc)
+                app.do_teardown_appcontext(error)
         finally:
             if _cv_request.get(None) is self:  # a teardown function failed
                 _cv_request.reset(self._request_token)
             _cv_app.reset(self._app_token)
+            self._app_context = None
         if appcontext_popped.receivers:
             appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+
+    def push(self) -> None:
+        self.__enter__()
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        self.__exit__(None, exc, None)
 
 
 class OpeningContext(EventContext):
     """One that opens the session of the application, as Flask does: when it is current."""
 
-    def push(self) -> None:
-        super().push()
+    def __enter__(self) -> "OpeningContext":
+        super().__enter__()
         try:
             set_session(self, open_session(self.app, self.request))
         except BaseException as error:
             self.pop(error)
             raise
+        return self
 
 
 class Surroundings:
-    """One connection's: the handshake's environ, the context that is copied, the managed session."""
+    """One connection's: the handshake's environ, the context that is copied, the managed session.
 
-    __slots__ = ("app", "environ", "session", "template")
+    A copy is made of attribute dictionaries: a third of what it costs to set the attributes one by one.
+    """
 
-    def __init__(self, app: flask.Flask, environ: dict[str, Any], member: Member) -> None:
+    __slots__ = ("_app_context", "_context", "_request", "_request_class", "app", "environ", "session")
+
+    def __init__(self, app: flask.Flask, environ: dict[str, Any]) -> None:
         self.app = app
         self.environ = environ
         context = app.request_context(environ)
         with _current(context):
             self.session = ManagedSession(open_session(app, context.request))
         # What lives as long as the connection is small: a request that has looked at nothing yet.
-        context.request = request = app.request_class(environ)
+        request = app.request_class(environ)
         request.json_module = app.json
         request.routing_exception = NotFound()  # no view is behind /socket.io/
         environ["saved_session"] = self.session
-        self.template = context
+        self._request_class = type(request)
+        self._request = vars(request)
+        self._context = vars(context) | {"request": None, "flashes": None}
+        # Of an application that makes contexts of its own kind nothing is known.
+        self._app_context = vars(app.app_context()) if type(app).app_context is flask.Flask.app_context else None
 
-    def context(self, managed: bool) -> RequestContext:
-        """A context for one event."""
+    def context(
+        self, managed: bool, member: Member, message: str | None, args: tuple[Any, ...]
+    ) -> RequestContext:
+        """A context for one event, with what Flask's ``request`` has in a handler."""
+        told = {
+            "sid": member.sid,
+            "namespace": member.namespace,
+            "event": {"message": message, "args": args},
+            "greenwire_member": member,
+        }
         if not LIGHT:
-            return self._whole_context(managed)
-        template = self.template
-        context = object.__new__(EventContext if managed else OpeningContext)
-        context.__dict__.update(template.__dict__)
-        request = object.__new__(type(template.request))
-        request.__dict__.update(template.request.__dict__)
-        context.request = request
-        context.flashes = None
-        context._after_request_functions = []
-        context._cv_tokens = []
-        if managed:
-            set_session(context, self.session)
+            return self._whole_context(managed, told)
+        request = object.__new__(self._request_class)
+        request.__dict__ = self._request | told
+        context: RequestContext = object.__new__(EventContext if managed else OpeningContext)
+        context.__dict__ = self._context | {
+            "request": request,
+            _SESSION: self.session if managed else None,
+            "_after_request_functions": [],
+            "_cv_tokens": [],
+            "_app_context": self._new_app_context(),
+        }
         return context
 
-    def _whole_context(self, managed: bool) -> RequestContext:
+    def _new_app_context(self) -> AppContext | None:
+        if self._app_context is None:
+            return None
+        context = object.__new__(AppContext)
+        context.__dict__ = self._app_context | {"g": self.app.app_ctx_globals_class(), "_cv_tokens": []}
+        return context
+
+    def _whole_context(self, managed: bool, told: dict[str, Any]) -> RequestContext:
         context = self.app.request_context(self.environ)
+        vars(context.request).update(told)
         if managed:
             set_session(context, self.session)
         return context
-
-
-def tell(request: Any, member: Member, message: str | None, args: tuple[Any, ...]) -> None:
-    """Put on Flask's *request* what it has in a handler."""
-    request.sid = member.sid
-    request.namespace = member.namespace
-    request.event = {"message": message, "args": args}
-    request.greenwire_member = member
 
 
 def current_member() -> Member | None:
@@ -183,8 +210,7 @@ def current_app() -> flask.Flask | None:
 
 def set_session(context: RequestContext, session: SessionMixin) -> None:
     """Make *session* what ``flask.session`` is in *context*."""
-    # Flask 3.1.3 made `session` a property over `_session`; before, it was a plain attribute.
-    context.__dict__["_session" if "_session" in context.__dict__ else "session"] = session
+    vars(context)[_SESSION] = session
 
 
 def handshake_environ(peer: Any) -> dict[str, Any]:
@@ -193,10 +219,19 @@ def handshake_environ(peer: Any) -> dict[str, Any]:
     return request.environ if isinstance(request, GivenRequest) else environ_of(request)
 
 
+def _save_session(context: RequestContext) -> None:
+    """After a handler that did not raise: a session of the application's interface is saved."""
+    session: Any = context.session
+    if getattr(session, "modified", True):
+        app = context.app
+        app.session_interface.save_session(app, session, app.response_class())
+
+
 class FlaskFace:
     """Calls handlers as Flask-SocketIO does: without the sid, in a request context."""
 
-    def __init__(self, find_app: Callable[[], flask.Flask], is_managed: Callable[[], bool]) -> None:
+    def __init__(self, find_app: Callable[[], flask.Flask]) -> None:
+        self.managed = True  # sessions are the connection's own, not those of the application's interface
         self.error_handlers: dict[str, Callable[..., Any]] = {}
         self.default_error_handler: Callable[..., Any] | None = None
         self.hooks = Hooks()
@@ -204,7 +239,6 @@ class FlaskFace:
         self.run = self._run
         self.run_async = self._run_async
         self._find_app = find_app
-        self._is_managed = is_managed
         self._lock = threading.Lock()
 
     def use_hooks(self) -> None:
@@ -221,7 +255,10 @@ class FlaskFace:
     def _run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
         with self._context(handler, member, name, args) as context:
             try:
-                return self._done(context, handler.fn(*offered(handler, name, args)))
+                result = handler.fn(*(args if handler.takes_all else offered(handler, name, args)))
+                if not self.managed:
+                    _save_session(context)
+                return result
             except Exception as error:
                 answer = finished(self._on_error(handler, member, error))
                 return False if name == "connect" else answer
@@ -229,7 +266,10 @@ class FlaskFace:
     async def _run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
         with self._context(handler, member, name, args) as context:
             try:
-                return self._done(context, await handler.fn(*offered(handler, name, args)))
+                result = await handler.fn(*(args if handler.takes_all else offered(handler, name, args)))
+                if not self.managed:
+                    _save_session(context)
+                return result
             except Exception as error:
                 answer = self._on_error(handler, member, error)
                 if hasattr(answer, "__await__"):
@@ -241,16 +281,16 @@ class FlaskFace:
             callback(*args)
             return
         with self.enter(callback.member, None, tuple(args)) as context:
-            self._done(context, callback(*args))
+            callback(*args)
+            if not self.managed:
+                _save_session(context)
 
     # --- contexts
 
     def enter(self, member: Member, message: str | None, args: tuple[Any, ...]) -> RequestContext:
         """The context in which code for *member* runs."""
         surroundings: Surroundings = member.client.context or self._surround(member)
-        context = surroundings.context(self._is_managed())
-        tell(context.request, member, message, args)
-        return context
+        return surroundings.context(self.managed, member, message, args)
 
     def environ_of(self, member: Member) -> dict[str, Any]:
         """The environ of the handshake of *member*'s connection, with its ``saved_session``."""
@@ -258,12 +298,12 @@ class FlaskFace:
         return surroundings.environ
 
     def _context(self, handler: Handler, member: Member, name: str, args: list[Any]) -> RequestContext:
+        surroundings: Surroundings = member.client.context or self._surround(member)
         if name == "connect":
-            surroundings = member.client.context or self._surround(member)
-            return self.enter(member, name, (surroundings.environ, *args))
+            return surroundings.context(self.managed, member, name, (surroundings.environ, *args))
         if handler.event == "*":
-            return self.enter(member, "*", (name, *args))
-        return self.enter(member, name, tuple(args))
+            return surroundings.context(self.managed, member, "*", (name, *args))
+        return surroundings.context(self.managed, member, name, tuple(args))
 
     def _surround(self, member: Member) -> Surroundings:
         client = member.client
@@ -272,18 +312,9 @@ class FlaskFace:
                 environ = handshake_environ(client.peer)
                 app = environ.setdefault("flask.app", None) or self._find_app()
                 environ["flask.app"] = app
-                client.context = Surroundings(app, environ, member)
+                client.context = Surroundings(app, environ)
             surroundings: Surroundings = client.context
             return surroundings
-
-    def _done(self, context: RequestContext, result: Any) -> Any:
-        """After a handler that did not raise: a session that is not ours to manage is saved."""
-        if not self._is_managed():
-            session: Any = context.session
-            if getattr(session, "modified", True):
-                app = context.app
-                app.session_interface.save_session(app, session, app.response_class())
-        return result
 
     def _on_error(self, handler: Handler, member: Member, error: Exception) -> Any:
         if isinstance(error, ConnectionRefusedError):

@@ -18,10 +18,11 @@ from ..engineio.options import Options
 from ..errors import ConfigurationError, NotRunningError
 from ..run_options import RunOptions
 from ..runners import Background
+from ..socketio.adapter import Seen, Special
 from ..socketio.client import Member
 from ..socketio.dispatch import PeerLike
-from ..socketio.rooms import Room, Rooms
-from ..socketio.server import Server, Special, as_rooms
+from ..socketio.rooms import Room
+from ..socketio.server import Server, as_rooms
 from . import background, patched
 from . import options as option_rules
 from .context import ContextCallback, FlaskFace, current_member
@@ -79,12 +80,11 @@ class SocketIO(Registration):
     def __init__(self, app: flask.Flask | None = None, **options: Any) -> None:
         super().__init__()
         self.server_options: dict[str, Any] = {}
-        self.manage_session = True
         self.async_mode = "threading"
         self.stopping = background.Stopping()
         self._guest_lock = threading.Lock()
         self._app: flask.Flask | None = None
-        self._face = FlaskFace(self._find_app, lambda: self.manage_session)
+        self._face = FlaskFace(self._find_app)
         self._service: stack.Service | None = None
         self._guest: GuestServer | None = None  # under somebody else's WSGI server
         self._memory: MemorySite | None = None  # where test clients are, while there are any
@@ -94,6 +94,15 @@ class SocketIO(Registration):
             self.init_app(app, **options)
         else:
             self._configure(options)
+
+    @property
+    def manage_session(self) -> bool:
+        """Whether a client's session is a copy of its own, and not that of the application's interface."""
+        return self._face.managed
+
+    @manage_session.setter
+    def manage_session(self, managed: bool) -> None:
+        self._face.managed = managed
 
     def init_app(self, app: flask.Flask, **options: Any) -> None:
         """Bind to *app*. Handlers that are registered already stay."""
@@ -234,18 +243,7 @@ class SocketIO(Registration):
 
     def connections(self, namespace: str | None = None) -> list[Connection]:
         """All clients that are connected, or those of one namespace. A client in two namespaces is in it twice."""
-
-        def look(spaces: Mapping[str, Rooms[Member]]) -> list[Connection]:
-            loop = self._core._require()
-            opened = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=loop.now())
-            return [
-                _connection(member, space, opened)
-                for name, space in spaces.items()
-                if namespace in (None, name)
-                for member in space.members.values()
-            ]
-
-        return self._core.look(look, [])
+        return [_connection(seen) for seen in self._core.connections(namespace)]
 
     def _peers(self) -> dict[str, PeerLike]:
         """The Engine.IO sessions by sid."""
@@ -403,11 +401,9 @@ def _special(
     return Special(as_rooms(except_ or None) or (), volatile, timeout, on_timeout)
 
 
-def _connection(member: Member, space: Rooms[Member], opened: datetime.datetime) -> Connection:
-    peer = member.client.peer
-    address = peer.request.peer[0] if isinstance(peer.request.peer, tuple) else ""
-    since = opened + datetime.timedelta(seconds=peer.opened_at)
-    return Connection(member.sid, member.namespace, tuple(space.of(member)), peer.transport, str(address), since)
+def _connection(seen: Seen) -> Connection:
+    since = datetime.datetime.fromtimestamp(seen.since_s, datetime.UTC)
+    return Connection(seen.sid, seen.namespace, seen.rooms, seen.transport, seen.address, since)
 
 
 def spread(args: tuple[Any, ...]) -> list[Any]:

@@ -203,19 +203,19 @@ class Client:
         "_left",
         "_partial",
         "context",
-        "in_flight",
         "limits",
         "lost",
         "members",
         "paused",
         "peer",
+        "running",
         "timer",
     )
 
     def __init__(self, peer: Any, codec: Codec, limits: Limits) -> None:
         self.peer = peer
         self.members: dict[str, Member] = {}
-        self.in_flight = 0  # events whose handlers have not finished
+        self.running: list[None] = []  # as long as events have not finished: handlers' threads take from it, too
         self.lost = False  # its connection is over; its disconnect handlers may still run
         self.paused = False  # there are enough of them: nothing is read from this client
         self.context: Any = None  # the face's: what surrounds its handlers

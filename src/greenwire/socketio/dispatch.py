@@ -270,7 +270,7 @@ class Dispatcher:
     @staticmethod
     def _take_early(member: Member) -> list[Event]:
         early, member.early = member.early or [], None
-        member.client.in_flight -= len(early)
+        del member.client.running[: len(early)]
         return early
 
     # --- events
@@ -300,18 +300,16 @@ class Dispatcher:
 
     def _take_in(self, client: Client) -> None:
         """Count an event in, and stop reading from a client that has enough of them in flight."""
-        client.in_flight += 1
-        if client.in_flight >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
+        running = client.running
+        running.append(None)
+        if len(running) >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
             client.paused = True
             client.peer.pause()
+            if not running:  # all have ended meanwhile, and none has seen the pause
+                self._resume(client)
 
-    def _finished(self, member: Member, answer: Outgoing | None) -> None:
-        """An event's handler is done."""
-        client = member.client
-        client.in_flight -= 1
-        if answer is not None:
-            member.send(answer)
-        if client.paused and client.in_flight <= self._limits.events_in_flight // 2:
+    def _resume(self, client: Client) -> None:
+        if client.paused and len(client.running) <= self._limits.events_in_flight // 2:
             client.paused = False
             client.peer.resume()
 
@@ -323,7 +321,16 @@ class Dispatcher:
         except BaseException as exception:
             self._failed(handler, exception)
             answer = None
-        self._loop.post(self._finished, member, answer)
+        self._finished(member, answer)
+
+    def _finished(self, member: Member, answer: Outgoing | None) -> None:
+        """An event's handler is done. In its thread: most have nothing more to say to the loop, which saves a post."""
+        client = member.client
+        client.running.pop()  # first, and then a look at the pause: `_take_in` does it the other way round
+        if answer is not None:
+            self._loop.post(deliver, member, answer)
+        if client.paused:
+            self._loop.post(self._resume, client)
 
     async def _run_event_async(self, handler: Handler, event: Event) -> None:
         answer = None
@@ -343,7 +350,7 @@ class Dispatcher:
     # --- acknowledgements of what we sent
 
     def _acknowledged(self, member: Member, callback: Callable[..., object], args: list[Any]) -> None:
-        if isinstance(callback, Waiter):
+        if isinstance(callback, AckSink):
             callback(*args)
             return
         if isinstance(callback, Timed):
@@ -361,7 +368,7 @@ class Dispatcher:
             self._face.run_callback(callback, member, args)
         except BaseException as exception:
             self._failed(callback, exception)
-        self._loop.post(self._finished, member, None)
+        self._finished(member, None)
 
     # --- rooms
 
@@ -417,7 +424,7 @@ class Dispatcher:
             if not space.members:
                 del self.spaces[member.namespace]
         for callback in member.gone():
-            if isinstance(callback, Waiter):
+            if isinstance(callback, AckSink):
                 callback.fail()
         if member.again is not None:
             self._connect(member.client, *member.again)
@@ -467,8 +474,26 @@ class Timed:
         return self.callback(*args)
 
 
-class Waiter:
-    """Waits in a runner for the acknowledgement of one event: what ``call()`` gives as callback."""
+def deliver(member: Member, packet: Outgoing) -> None:
+    """By the way out that the member has by then."""
+    member.send(packet)
+
+
+class AckSink:
+    """Takes an acknowledgement in the loop thread itself, where a user's callback is called in a runner."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> None:
+        """The answer has come."""
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        """The answer will not come: the client is gone."""
+
+
+class Waiter(AckSink):
+    """Waits in a runner for one answer, such as the acknowledgement that ``call()`` wants."""
 
     __slots__ = ("_lock", "args")
 
@@ -476,6 +501,11 @@ class Waiter:
         self.args: tuple[Any, ...] | None = None
         self._lock = Lock()
         self._lock.acquire()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to wait for any more."""
+        return not self._lock.locked()
 
     def __call__(self, *args: Any) -> None:
         """The answer has come. Loop thread."""

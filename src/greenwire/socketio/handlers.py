@@ -21,7 +21,7 @@ _OPTIONAL = {"connect": "auth", "disconnect": "reason"}
 class Handler:
     """One function of the user's, and what is known about it."""
 
-    __slots__ = ("event", "fn", "is_async", "namespace", "owner", "takes_extra")
+    __slots__ = ("event", "fn", "is_async", "namespace", "owner", "takes_all", "takes_extra")
 
     def __init__(self, event: str, namespace: str, fn: Callable[..., Any], before: int, owner: object = None) -> None:
         if not callable(fn):
@@ -32,6 +32,7 @@ class Handler:
         self.owner = owner  # the class-based namespace that it is a method of
         self.is_async = is_async(fn)
         self.takes_extra = event not in _OPTIONAL or _takes_one(event, fn, before)
+        self.takes_all = self.takes_extra and event != ANY  # just the event's arguments
         if event not in _OPTIONAL:
             _check_callable(event, fn, before + (event == ANY))
 

@@ -25,15 +25,11 @@ def loads(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse)
 
 
+plain: Callable[[Any], bytes] = orjson.dumps  # what it refuses is tried again by dumps()
+
+
 def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
     """*value* as JSON. *default* is asked for a form of what JSON has none for; it raises ``TypeError``."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return _dumps_unusual(value, default)
-
-
-def _dumps_unusual(value: Any, default: Callable[[Any], Any]) -> bytes:
     failed: list[TypeError] = []
 
     def ask(item: Any) -> Any:

@@ -15,18 +15,23 @@ from ..engineio.packet import Outgoing
 from ..errors import EncodeError, RemoteProtocolError
 from .json import dumps as dumps_json
 from .json import loads as loads_json
+from .json import plain as plain_json
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
+_SHORT_HEADERS = {kind: f"4{kind}".encode() for kind in "0123456"}  # of the namespace `/`, without ack id
 
 # The comma after the namespace is optional where nothing follows (`40/foo`). A query is not part of its name.
 _HEADER = re.compile(r"([0-6])(?:([0-9]+)-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)", re.ASCII)
 
 
 class Codec(Protocol):
-    """JSON in and out. ``dumps`` calls *default* for what it cannot encode."""
+    """JSON in and out."""
+
+    def plain(self, value: Any, /) -> bytes:
+        """The fast way, for what is JSON already. Raises for all else."""
 
     def dumps(self, value: Any, default: Callable[[Any], Any]) -> bytes:
-        """Raises ``TypeError``."""
+        """Calls *default* for what it cannot encode. Raises ``TypeError`` or ``ValueError``."""
 
     def loads(self, text: str) -> Any:
         """Raises ``ValueError``."""
@@ -35,6 +40,7 @@ class Codec(Protocol):
 class Json:
     """The built-in codec."""
 
+    plain = staticmethod(plain_json)
     dumps = staticmethod(dumps_json)
     loads = staticmethod(loads_json)
 
@@ -79,9 +85,31 @@ def encode_disconnect(namespace: str) -> Outgoing:
     return Outgoing(b"41" if namespace == "/" else f"41{namespace},".encode())
 
 
+_UNENCODABLE = (TypeError, ValueError, RecursionError)
+
+
 def _encode(
     codec: Codec, plain: str, binary: str, namespace: str, ack_id: int | None, data: Any
 ) -> Outgoing:
+    attachments: tuple[bytes, ...] = ()
+    try:
+        body = codec.plain(data)
+    except _UNENCODABLE:
+        body, attachments = _take_attachments(codec, data)
+        if attachments and plain == binary:
+            raise EncodeError("cannot send bytes here: only events and acknowledgements may hold binary data") from None
+    if namespace == "/" and ack_id is None and not attachments:  # nearly always
+        return Outgoing(_SHORT_HEADERS[plain] + body)
+    header = f"4{binary}{len(attachments)}-" if attachments else "4" + plain
+    if namespace != "/":
+        header += namespace + ","
+    if ack_id is not None:
+        header += str(ack_id)
+    return Outgoing(header.encode() + body, attachments)
+
+
+def _take_attachments(codec: Codec, data: Any) -> tuple[bytes, tuple[bytes, ...]]:
+    """*data* as JSON, with placeholders for binary data, which is given beside it."""
     attachments: list[bytes] = []
     # By identity: the codec may ask twice for one object, and one may stand twice. The object is kept with its
     # number, else another could come to live at its address.
@@ -96,20 +124,9 @@ def _encode(
         return {"_placeholder": True, "num": number}
 
     try:
-        body = codec.dumps(data, default)
-    except (TypeError, ValueError, RecursionError) as error:
+        return codec.dumps(data, default), tuple(attachments)
+    except _UNENCODABLE as error:
         raise EncodeError(f"cannot send this: {error}") from error
-    if not attachments:
-        header = "4" + plain
-    elif plain == binary:
-        raise EncodeError("cannot send bytes here: only events and acknowledgements may hold binary data")
-    else:
-        header = f"4{binary}{len(attachments)}-"
-    if namespace != "/":
-        header += namespace + ","
-    if ack_id is not None:
-        header += str(ack_id)
-    return Outgoing(header.encode() + body, tuple(attachments))
 
 
 # --- decoding

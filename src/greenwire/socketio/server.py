@@ -8,8 +8,7 @@ A server exists before it runs, so that handlers can be registered and ``emit`` 
 :meth:`Server.bind` nobody is connected, and what is emitted reaches nobody.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, TypeVar
 
@@ -24,8 +23,9 @@ from ..errors import (
 )
 from ..limits import DEFAULT, Limits
 from ..runners import Runner
-from .client import Member, MemberState
-from .dispatch import Complaints, Dispatcher, Face, LoopLike, Tasks, Timed, Waiter
+from .adapter import Adapter, Audience, LocalAdapter, Seen, Special
+from .client import Member
+from .dispatch import Complaints, Dispatcher, Face, LoopLike, Tasks, Waiter, deliver
 from .handlers import Handler, Handlers, normal_namespace
 from .ordered import OrderedDispatcher
 from .packet import Codec, Json
@@ -34,29 +34,6 @@ from .wire import JsonWire, Wire
 
 H = TypeVar("H", bound=Callable[..., Any])
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """Who gets an event: everybody in any of *rooms* (``None``: in the namespace), without the sids in *skip*."""
-
-    namespace: str
-    rooms: tuple[Room, ...] | None
-    skip: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Special:
-    """What few emits want.
-
-    Nobody in any of *except_rooms* gets it; *volatile*: nor does who cannot take it at once. A callback is
-    waited for *timeout_s* seconds; then *on_timeout* is called with the sid of each client that has not answered.
-    """
-
-    except_rooms: tuple[Room, ...] = ()
-    volatile: bool = False
-    timeout_s: float | None = None
-    on_timeout: Callable[..., object] | None = None
 
 
 class Server:
@@ -76,9 +53,12 @@ class Server:
         self.always_connect = False  # CONNECT is sent before the connect handler runs
         self.async_handlers = True  # events of one client may be handled at the same time
         self.face: Face = face or PlainFace()
-        self._ack_ids = count(1)  # one for all clients, so that a broadcast with callback is one packet
+        self._ack_ids: Iterator[int] = count(1)  # one for all clients, so that a broadcast with callback is one packet
         self._loop: LoopLike | None = None
         self._dispatcher: Dispatcher | None = None
+        self._local: LocalAdapter | None = None  # the clients of this process
+        self._adapter: Adapter  # what reaches clients, as long as there is a loop
+        self._at_rest: tuple[LoopLike, Adapter] | None = None
 
     # --- registration
 
@@ -116,16 +96,47 @@ class Server:
             on_bad_client=on_bad_client,
             always_connect=self.always_connect,
         )
+        self._local = self._adapter = LocalAdapter(self._dispatcher, loop, self.limits)
         return self._dispatcher
 
     def unbind(self) -> None:
         """The server has stopped."""
-        self._loop = self._dispatcher = None
+        self._loop = self._dispatcher = self._local = None
+        if self._at_rest is not None:
+            self._loop, self._adapter = self._at_rest
+
+    @property
+    def adapter(self) -> Adapter:
+        """What reaches clients, while the server runs."""
+        return self._adapter
+
+    @property
+    def local(self) -> LocalAdapter:
+        """What reaches those of this process, while it runs in it."""
+        return self._require_local()
+
+    def extend(self, adapter: Adapter) -> None:
+        """From now on until :meth:`unbind` clients of other processes are this server's, too: *adapter* reaches them."""
+        self._adapter = adapter
+
+    def number_acks(self, numbers: Iterator[int]) -> None:
+        """Take the ids for acknowledgements from *numbers*: no other process may use them for the same clients."""
+        self._ack_ids = numbers
+
+    def rest_with(self, loop: LoopLike, adapter: Adapter) -> None:
+        """While the server does not run in this process, these reach clients of others."""
+        self._at_rest = loop, adapter
+        if self._dispatcher is None:
+            self._loop, self._adapter = loop, adapter
+
+    def next_ack_id(self) -> int:
+        """An id for the acknowledgements of one packet."""
+        return next(self._ack_ids)
 
     @property
     def running(self) -> bool:
         """Whether clients can be connected."""
-        return self._loop is not None
+        return self._dispatcher is not None
 
     # --- sending
 
@@ -147,7 +158,7 @@ class Server:
         packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         loop = self._loop
         if loop is not None:
-            loop.post(self._broadcast, packet, audience, ack_id, callback)
+            loop.post(self._adapter.broadcast, packet, audience, ack_id, callback)
 
     def emit_special(
         self,
@@ -165,64 +176,14 @@ class Server:
         packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         loop = self._loop
         if loop is not None:
-            loop.post(self._broadcast_special, packet, audience, ack_id, callback, special)
-
-    def _broadcast_special(
-        self,
-        packet: Outgoing,
-        audience: Audience,
-        ack_id: int | None,
-        callback: Callable[..., object] | None,
-        special: "Special",
-    ) -> None:
-        dispatcher = self._dispatcher
-        space = dispatcher.spaces.get(audience.namespace) if dispatcher is not None else None
-        if space is None or self._loop is None:
-            return
-        members = space.select(audience.rooms, audience.skip)
-        if special.except_rooms:
-            excluded = frozenset(space.select(special.except_rooms))
-            members = [member for member in members if member not in excluded]
-        if special.volatile:
-            members = [m for m in members if m.state is MemberState.CONNECTED and m.client.peer.writable]
-        if ack_id is not None and callback is not None:
-            timed = Timed(callback, set(members))
-            for member in members:
-                member.expect_ack(ack_id, timed)
-            if special.timeout_s is not None:
-                self._loop.call_later(special.timeout_s, self._expire, timed, ack_id, special.on_timeout)
-        for member in members:
-            member.send(packet)
-
-    def _expire(self, timed: Timed, ack_id: int, on_timeout: Callable[..., object] | None) -> None:
-        """Who has not answered by now is not waited for any more."""
-        for member in timed.unanswered:
-            member.forget_ack(ack_id)
-            if on_timeout is not None and self._dispatcher is not None:
-                self._dispatcher.start_callback(member, on_timeout, [member.sid])
+            loop.post(self._adapter.broadcast_special, packet, audience, ack_id, callback, special)
 
     def send_to(self, member: Member, event: str, args: list[Any]) -> None:
         """Send to one client, who is known: what a handler's answer to its own client takes."""
         packet = self.wire.event(member.namespace, [_event_name(event), *args])
         loop = self._loop
         if loop is not None:
-            loop.post(_send, member, packet)
-
-    def _broadcast(
-        self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callable[..., object] | None
-    ) -> int:
-        """Loop thread. Returns how many it went to."""
-        dispatcher = self._dispatcher
-        space = dispatcher.spaces.get(audience.namespace) if dispatcher is not None else None
-        if space is None:
-            return 0
-        members = space.select(audience.rooms, audience.skip)
-        if ack_id is not None and callback is not None:
-            for member in members:
-                member.expect_ack(ack_id, callback)
-        for member in members:
-            member.send(packet)
-        return len(members)
+            loop.post(deliver, member, packet)
 
     def call(
         self,
@@ -246,56 +207,74 @@ class Server:
         ack_id = next(self._ack_ids)
         packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         waiter = Waiter()
-        if not loop.ask(self._broadcast, packet, audience, ack_id, waiter):
+        if not loop.ask(self._adapter.broadcast, packet, audience, ack_id, waiter):
             raise DisconnectedError(f"call({event!r}): nobody is connected as {to!r} to {audience.namespace!r}")
         if not waiter.wait(timeout):
-            loop.post(self._forget_ack, audience, ack_id)
+            loop.post(self._adapter.forget_ack, audience, ack_id)
             raise TimeoutError(f"call({event!r}): no acknowledgement in {timeout} s")
         if waiter.args is None:
-            raise DisconnectedError(f"call({event!r}): the client has left without acknowledging")
+            raise DisconnectedError(f"call({event!r}): the client is not there, or has left without acknowledging")
         return waiter.args if len(waiter.args) > 1 else waiter.args[0] if waiter.args else None
-
-    def _forget_ack(self, audience: Audience, ack_id: int) -> None:
-        space = self._dispatcher.spaces.get(audience.namespace) if self._dispatcher else None
-        for member in space.select(audience.rooms) if space else ():
-            member.forget_ack(ack_id)
 
     # --- rooms and clients
 
     def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Put a client into *room*. Raises where there is no such client."""
-        self._require().ask(self._enter, sid, as_room(room), normal_namespace(namespace))
+        self._require().ask(self._adapter.join, sid, as_room(room), normal_namespace(namespace))
 
     def enter(self, member: Member, room: Room) -> None:
         """Put a client that is known into *room*. Does not wait; what is emitted afterwards reaches it."""
         room = as_room(room)
-        self._check_entry(member, room)
-        self._require().post(self._enter_member, member, room)
+        local = self._require_local()
+        local.check_entry(member, room)
+        local.loop.post(local.join_member, member, room)
 
     def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Take a client out of *room*. It need not be there."""
-        self._require().post(self._leave, sid, as_room(room), normal_namespace(namespace))
+        self._require().post(self._adapter.leave, sid, as_room(room), normal_namespace(namespace))
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of *room*. Not out of a client's own, where nobody else is."""
         namespace = normal_namespace(namespace)
-        if isinstance(room, str) and self._find(room, namespace) is not None:
+        if self._local is not None and isinstance(room, str) and self._local.find(room, namespace) is not None:
             raise ConfigurationError("cannot close a sid room: to put a client out, disconnect() it")
         if self._loop is not None:
-            self._loop.post(self._close_room, as_room(room), namespace)
+            self._loop.post(self._adapter.close_room, as_room(room), namespace)
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Room]:
-        """The rooms of a client, its own first."""
-        return self._require().ask(self._rooms_of, sid, normal_namespace(namespace))
+        """The rooms of a client, its own first. May switch, where it is a client of another process."""
+        self._require()
+        namespace = normal_namespace(namespace)
+        found: list[Room] | None = self._answer(self._adapter.rooms, sid, namespace)
+        if found is None:
+            raise BadNamespaceError(f"no client {sid!r} is connected to {namespace!r}")
+        return found
+
+    def connections(self, namespace: str | None = None) -> list[Seen]:
+        """Who is there, in one namespace or in all. May switch, where other processes are to be asked."""
+        return self._answer(self._adapter.connections, namespace) or [] if self.running else []
+
+    def _answer(self, ask: Callable[..., None], *args: Any) -> Any:
+        """What *ask* answers; ``None`` where it fails to."""
+        loop = self._require()
+        waiter = Waiter()
+        loop.ask(ask, *args, waiter)
+        if not waiter.done:
+            if loop.here:
+                raise ConfigurationError("another process is to be asked, and the event loop would wait: use def")
+            if not waiter.wait(self.limits.worker_answer_s):
+                raise TimeoutError(f"another process has not answered in {self.limits.worker_answer_s} s")
+        return waiter.args[0] if waiter.args else None
 
     def disconnect(self, sid: str, namespace: str | None = None) -> None:
         """Put a client out of *namespace*. Its disconnect handler runs. Unknown sids are ignored."""
         if self._loop is not None:
-            self._loop.post(self._disconnect, sid, normal_namespace(namespace))
+            self._loop.post(self._adapter.disconnect, sid, normal_namespace(namespace))
 
     def member(self, sid: str, namespace: str | None = None) -> Member:
-        """The client of this sid. Raises :class:`BadNamespaceError` where there is none."""
-        return self._require().ask(self._member, sid, normal_namespace(namespace))
+        """The client of this sid, in this process. Raises :class:`BadNamespaceError` where there is none."""
+        local = self._require_local()
+        return local.loop.ask(local.member, sid, normal_namespace(namespace))
 
     def look(self, look: Callable[[Mapping[str, Rooms[Member]]], T], otherwise: T) -> T:
         """What *look* finds in the namespaces, called in the loop thread; *otherwise* where nothing runs."""
@@ -304,56 +283,15 @@ class Server:
             return otherwise
         return loop.ask(look, dispatcher.spaces)
 
+    def _require_local(self) -> LocalAdapter:
+        if self._local is None:
+            raise NotRunningError("the server is not running: there are no clients yet")
+        return self._local
+
     def _require(self) -> LoopLike:
         if self._loop is None:
             raise NotRunningError("the server is not running: there are no clients yet")
         return self._loop
-
-    def _find(self, sid: str, namespace: str) -> Member | None:
-        space = self._dispatcher.spaces.get(namespace) if self._dispatcher else None
-        return space.members.get(sid) if space is not None else None
-
-    def _member(self, sid: str, namespace: str) -> Member:
-        member = self._find(sid, namespace)
-        if member is None:
-            raise BadNamespaceError(f"no client {sid!r} is connected to {namespace!r}")
-        return member
-
-    def _enter(self, sid: str, room: Room, namespace: str) -> None:
-        member = self._member(sid, namespace)
-        self._check_entry(member, room)
-        self._enter_member(member, room)
-
-    def _check_entry(self, member: Member, room: Room) -> None:
-        """Raises where *room* is one too many, or another client's own: what goes there is for that client alone."""
-        if member.rooms is not None and len(member.rooms) >= self.limits.rooms:
-            raise ConfigurationError(f"the client is in {self.limits.rooms} rooms: the limit 'rooms'")
-        if isinstance(room, str) and self._find(room, member.namespace) not in (None, member):
-            raise ConfigurationError("cannot enter a sid room: it belongs to another client")
-
-    def _enter_member(self, member: Member, room: Room) -> None:
-        if member.state is not MemberState.GONE and self._dispatcher is not None:
-            self._dispatcher.join(member, room)
-
-    def _leave(self, sid: str, room: Room, namespace: str) -> None:
-        member = self._find(sid, namespace)
-        if member is not None and self._dispatcher is not None:
-            self._dispatcher.spaces[namespace].leave(member, room)
-
-    def _close_room(self, room: Room, namespace: str) -> None:
-        space = self._dispatcher.spaces.get(namespace) if self._dispatcher else None
-        if space is not None:
-            space.close(room)
-
-    def _rooms_of(self, sid: str, namespace: str) -> list[Room]:
-        member = self._member(sid, namespace)
-        assert self._dispatcher is not None
-        return self._dispatcher.spaces[namespace].of(member)
-
-    def _disconnect(self, sid: str, namespace: str) -> None:
-        member = self._find(sid, namespace)
-        if member is not None and self._dispatcher is not None:
-            self._dispatcher.disconnect(member)
 
 
 class PlainFace:
@@ -370,14 +308,10 @@ class PlainFace:
 
 
 def offered(handler: Handler, name: str, args: list[Any]) -> list[Any]:
-    """The arguments that a handler is called with."""
+    """The arguments that a handler is called with, where they are not just those of the event."""
     if handler.event == "*":
         return [name, *args]
     return args if handler.takes_extra else []
-
-
-def _send(member: Member, packet: Outgoing) -> None:
-    member.send(packet)
 
 
 def _event_name(event: str) -> str:

@@ -20,6 +20,9 @@ class UserJson:
         self._loads: Callable[[str], Any] = module.loads
         self._compact: dict[str, Any] | None = None  # found out at the first packet: a module may need an app
 
+    def plain(self, value: Any) -> bytes:
+        return self.dumps(value, _refuse)
+
     def dumps(self, value: Any, default: Callable[[Any], Any]) -> bytes:
         text = self._write(without_bytes(value, default))
         return text.encode() if isinstance(text, str) else bytes(text)
@@ -35,6 +38,10 @@ class UserJson:
             except TypeError:  # not every module takes it; it only saves bytes
                 self._compact = {}
         return self._dumps(value, **self._compact)
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError("binary data has no JSON form")
 
 
 def without_bytes(value: Any, default: Callable[[Any], Any]) -> Any:
