@@ -6,10 +6,12 @@ They read it from Flask's ``request``. Outside of a handler they need ``namespac
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+import flask
+
 from ..errors import ContextError
 from ..socketio.client import Member
 from ..socketio.rooms import Room
-from .context import current_app, current_member
+from .light import current, current_member
 
 if TYPE_CHECKING:
     from .extension import SocketIO
@@ -41,8 +43,8 @@ def emit(
     *except_*, *volatile*, *timeout* and *on_timeout* are those of :meth:`SocketIO.emit`. Unknown keywords are
     ignored, as Flask-SocketIO does. Raises :class:`greenwire.errors.EncodeError`.
     """
-    socketio = _current_socketio()
-    member = current_member()
+    app, member = current()
+    socketio = _socketio_of(app)
     to = to or room
     if namespace is _GIVEN_NOTHING:
         namespace = _require(member, "emit").namespace
@@ -174,7 +176,10 @@ def _require(member: Member | None, what: str, instead: str = "namespace=") -> M
 
 
 def _current_socketio() -> "SocketIO":
-    app = current_app()
+    return _socketio_of(current()[0])
+
+
+def _socketio_of(app: flask.Flask | None) -> "SocketIO":
     if app is None:
         raise ContextError(
             "this function needs an application context, such as a handler or a view has one;"
