@@ -86,7 +86,7 @@ class Runner(Protocol):
 class Background(Protocol):
     """A job started by ``start_background_task``."""
 
-    def join(self, timeout: float | None = None) -> None:
+    def join(self, timeout: float | None = None) -> object:
         """Wait for its end. May switch."""
 
 

@@ -1,6 +1,9 @@
 """``greenwire.green.select`` and ``selectors``."""
 
+import asyncio
+import fcntl
 import os
+import resource
 import select as real
 import socket as real_socket
 
@@ -58,8 +61,12 @@ def test_select_has_timeouts_and_the_errors_of_the_real_one(pair):
     os.close(gone)
     with pytest.raises(OSError, match="Bad file"):
         select.select([gone], [], [])
-    with pytest.raises(AttributeError):
-        select.select(["x"], [], [])
+    for wrong in (([["x"], [], []]), ([[], [], [], "x"]), ([1, [], []]), ([[], [], [], float("nan")])):
+        with pytest.raises((TypeError, ValueError)) as ours:
+            select.select(*wrong)
+        with pytest.raises((TypeError, ValueError)) as theirs:
+            real.select(*wrong)
+        assert str(ours.value) == str(theirs.value)
 
 
 def test_a_file_on_disk_is_always_ready(tmp_path):
@@ -147,3 +154,79 @@ def test_selectors(pair, kind):
         assert selector.select()[0][1] == selectors.EVENT_WRITE
         selector.unregister(one)
         assert not selector.get_map()
+
+
+# --- event loops over our selectors
+
+
+@pytest.mark.parametrize("kind", [selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector])
+def test_an_event_loop_may_have_a_green_selector(pair, kind):
+    loop = asyncio.SelectorEventLoop(kind())
+    try:
+        assert loop.run_until_complete(asyncio.sleep(0.001, "slept")) == "slept"
+        arrived = loop.create_future()
+        loop.add_reader(pair[0], lambda: arrived.done() or arrived.set_result(pair[0].recv(1)))
+        loop.call_later(SOON_S, pair[1].send, b"x")
+        assert loop.run_until_complete(arrived) == b"x"
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("kind", [selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector])
+def test_green_threads_go_on_beside_such_a_loop(kind):
+    one, two = socket.socketpair()
+
+    def echo():
+        while data := two.recv(100):
+            two.sendall(data.upper())
+        return "end"
+
+    async def ask():
+        reader, writer = await asyncio.open_connection(sock=one)
+        writer.write(b"word")
+        answer = await reader.read(100)
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    with two:
+        thread = green.spawn(echo)
+        loop = asyncio.SelectorEventLoop(kind())
+        try:
+            assert loop.run_until_complete(ask()) == b"WORD"
+        finally:
+            loop.close()
+        assert thread.wait(LONG_S) == "end"
+
+
+def test_one_poll_object_is_asked_by_one_at_a_time(pair):
+    poll = select.poll()
+    poll.register(pair[0], select.POLLIN)
+    first = green.spawn(poll.poll)
+    turns()
+    with pytest.raises(RuntimeError, match="concurrent"):
+        poll.poll()
+    pair[1].send(b"x")
+    assert first.wait(LONG_S)
+    assert poll.poll(0)
+    with pytest.raises(TypeError, match="cannot create"):
+        type(poll)()
+
+
+def test_select_has_no_largest_descriptor(pair):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip("the system allows no descriptor of such a number")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    try:
+        high = fcntl.fcntl(pair[0].fileno(), fcntl.F_DUPFD_CLOEXEC, 1100)
+        try:
+            assert select.select([], [high], [], LONG_S) == ([], [high], [])
+            thread = green.spawn(select.select, [high], [], [])
+            turns()
+            pair[1].send(b"x")
+            assert thread.wait(LONG_S) == ([high], [], [])
+        finally:
+            os.close(high)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -6,9 +6,12 @@ anything of asyncio from plain code, ``await to_green(fn)`` plain code from a co
 
 from greenlet import GreenletExit, getcurrent
 
+from . import fork as _fork  # noqa: F401  # what it does is done at a fork
 from . import tpool
 from .convenience import StopServe, connect, listen, serve
 from .hub import HubClosedError, sleep, wait
+from .originals import original
+from .patch import import_patched, is_patched, patch
 from .pool import GreenPile, GreenPool
 from .queue import LifoQueue, PriorityQueue, Queue
 from .ssl import wrap_socket as wrap_ssl
@@ -35,9 +38,13 @@ __all__ = [
     "Timeout",
     "connect",
     "getcurrent",
+    "import_patched",
+    "is_patched",
     "kill",
     "listen",
     "local",
+    "original",
+    "patch",
     "serve",
     "sleep",
     "spawn",

@@ -21,7 +21,6 @@ A greenlet stays in its thread. ``wake``, ``throw`` and ``Hub.call`` may be call
 import asyncio
 import contextvars
 import logging
-import os
 import threading
 import weakref
 from asyncio import events
@@ -36,11 +35,13 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from ..errors import ContextError, NotRunningError
 from ..loop import new_event_loop
+from .depth import from_below
 
 T = TypeVar("T")
 log = logging.getLogger("greenwire")
 
 _OTHER_THREAD = "this waiter belongs to another thread: wait where it was made"
+_UVLOOPS_SIGNALS = "_read_from_self"  # its callback that calls their handlers
 _IDLE_WORKERS = 256  # of one hub; each holds some 6 KB
 
 
@@ -100,9 +101,13 @@ class Waiter:
 
     def wake_now(self, value: object = None) -> None:
         """Like :meth:`wake`, from a callback of the loop: the green thread runs before this returns."""
-        if self._leave(_WOKEN):
-            self.value = value
-            self._resume()
+        try:
+            del self._claim  # not by _leave: each message comes this way
+        except AttributeError:
+            return
+        self.state = _WOKEN
+        self.value = value
+        self._resume()
 
     def expire(self) -> None:
         """The time is up. Callback of the loop."""
@@ -145,7 +150,9 @@ class Waiter:
 class Job:
     """One function that a worker runs: also what a green thread is known by while it runs."""
 
-    __slots__ = ("__weakref__", "abandon", "args", "context", "fn", "worker")
+    __slots__ = ("__weakref__", "abandon", "args", "context", "fn", "ident", "worker")
+
+    ident: int  # of the thread that others take it for; set when somebody asks
 
     def __init__(
         self,
@@ -192,7 +199,11 @@ class Worker(greenlet):
                 hub.home.switch()
             else:
                 break
-        self.parent = hub.home  # where the end of a greenlet leads
+        self.leave()
+
+    def leave(self) -> None:
+        """The end of a greenlet leads to its parent."""
+        self.parent = self.hub.home
 
     def _do(self, job: Job) -> None:
         self.job = job
@@ -237,6 +248,7 @@ class Hub:
         self._from_afar: deque[Job] = deque()  # started in other threads
         self._due = False
         self._budget = 0  # jobs that may still begin in this turn
+        self._failure: BaseException | None = None  # raised by the handler of a signal
         self._close_loop = aio.close
         aio.close = self.close  # type: ignore[method-assign]  # a loop tells nobody else that it closes
 
@@ -293,11 +305,11 @@ class Hub:
         self._budget = len(self._jobs)  # not more: jobs that start jobs must not keep sockets waiting
         while self._budget and self._jobs:
             if self._idle:
-                worker = self._idle.pop()
+                self._idle.pop().switch()
             else:
                 worker = Worker(self)
                 self.workers.add(worker)
-            worker.switch()
+                from_below(worker.switch)
         if self._jobs and not self._due:
             self._due = True
             self.aio.call_soon(self._run_jobs, context=self.context)
@@ -321,6 +333,11 @@ class Hub:
     def waiting(self) -> int:
         """How many green threads wait."""
         return sum(worker.waiter is not None for worker in self.workers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a green thread is on its way."""
+        return bool(self._jobs or self._from_afar or len(self.workers) > len(self._idle))
 
     # --- waiting
 
@@ -367,12 +384,34 @@ class Hub:
                 if running:
                     self.home.switch()
                 else:
-                    self.aio.run_forever()
+                    self._run_loop()
         except BaseException:  # KeyboardInterrupt, out of the loop
             waiter.abandon()
             raise
         finally:
             self.guests.pop(current, None)
+
+    def _run_loop(self) -> None:
+        self.aio.run_forever()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def hear_signals(self) -> None:
+        """Have what the handler of a signal raises end the wait of the one who runs this loop, as in ``time.sleep``.
+
+        asyncio's loop raises it by itself. uvloop calls handlers in a callback, and takes what that raises for an
+        error of the callback.
+        """
+        self.aio.set_exception_handler(self._heed)
+
+    def _heed(self, aio: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None and context["message"].endswith(_UVLOOPS_SIGNALS):
+            self._failure = error
+            aio.stop()
+        else:
+            aio.default_exception_handler(context)
 
     # --- the end
 
@@ -438,6 +477,7 @@ def own_hub() -> Hub:
     hub = _own.hub
     if hub is None or hub.closed:
         hub = _own.hub = hub_of(new_event_loop())
+        hub.hear_signals()
         _own.owner = _Owner()
         weakref.finalize(_own.owner, _close_quietly, hub)
     return hub
@@ -451,7 +491,7 @@ def _close_quietly(hub: Hub) -> None:
 def starting_hub() -> Hub:
     """The hub on which the caller may start something: coroutines and callbacks may, too."""
     current = getcurrent()
-    if isinstance(current, Worker):
+    if type(current) is Worker:
         return current.hub
     running = events._get_running_loop()
     return own_hub() if running is None else hub_of(running)
@@ -461,7 +501,7 @@ def _above() -> Worker | None:
     """The worker that the caller runs in, maybe in a greenlet of its own."""
     above: greenlet | None = getcurrent()
     while above is not None:
-        if isinstance(above, Worker):
+        if type(above) is Worker:
             return above
         above = above.parent
     return None
@@ -470,6 +510,12 @@ def _above() -> Worker | None:
 def can_wait() -> bool:
     """Whether the caller is in a green thread."""
     return _above() is not None
+
+
+def alone() -> bool:
+    """Whether nothing green can run in this thread: whatever the caller waits for keeps nobody waiting."""
+    hub = _own.hub
+    return (hub is None or hub.closed) and events._get_running_loop() is None
 
 
 def current_hub() -> Hub:
@@ -502,19 +548,6 @@ def throw(target: Job | greenlet, error: BaseException, hub: Hub) -> None:
             waiter.throw(error)
     elif target.worker is not None:
         target.worker.throw_into(error)
-
-
-def _forget_all() -> None:
-    """In a forked child: the loops' descriptors are the parent's too, and to close them here would unregister its."""
-    global _own
-    for hub in _hubs.values():
-        hub.closed = True
-    _hubs.clear()
-    _own = _Own()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
 
 
 # --- waiting for time, and for asyncio

@@ -83,8 +83,12 @@ class _Item(Job):
 
     def run(self) -> None:
         self._runner.began()
+        fn, args = self.fn, self.args
         try:
-            self.fn(*self.args)
+            if len(args) == 2:  # events; a star leads through C: another 0.4 KB of stack for each that waits
+                fn(args[0], args[1])
+            else:
+                fn(*args)
         except Exception:
             log.exception("internal error: %r has let an exception through", self.fn)
         finally:

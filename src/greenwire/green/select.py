@@ -8,7 +8,7 @@ else who waits for one of them is in the way.
 import errno
 import os
 import select as _real
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +21,12 @@ T = TypeVar("T")
 _READABLE = _real.POLLIN | _real.POLLHUP | _real.POLLERR  # as Linux defines select by poll
 _WRITABLE = _real.POLLOUT | _real.POLLERR
 _STEP_S = 0.01  # where the system has no epoll
+_LONG_S = 1e9  # numbers that are none, or larger: the real one says what is wrong with them
+_LONG_MS = 2**31
+# The originals, whatever the names mean later.
+real_select: Any = _real.select
+_poll: Any = _real.poll
+_epoll: Any = getattr(_real, "epoll", None)
 
 error = OSError
 
@@ -31,7 +37,7 @@ class _Group:
     __slots__ = ("__weakref__", "_epoll")
 
     def __init__(self, masks: Mapping[int, int]) -> None:
-        self._epoll = _real.epoll()
+        self._epoll = _epoll()
         try:
             for fd, mask in masks.items():
                 self._epoll.register(fd, mask)
@@ -50,7 +56,7 @@ class _Group:
 
 def _wait_for_any(masks: Mapping[int, int], seconds: float | None) -> None:
     """Until one may be ready. May switch."""
-    if not hasattr(_real, "epoll"):
+    if _epoll is None:
         sleep(_STEP_S if seconds is None else min(seconds, _STEP_S))
         return
     try:
@@ -80,24 +86,19 @@ def _until(look: Callable[[], T], masks: Callable[[], Mapping[int, int]], second
 
 
 def _number(item: Any) -> int:
-    fd = item if isinstance(item, int) else item.fileno()
-    if not isinstance(fd, int):
-        raise TypeError("argument must be an int, or have a fileno() method.")
-    if fd < 0:
-        raise ValueError(f"file descriptor cannot be a negative integer ({fd})")
-    return fd
+    return item if isinstance(item, int) else int(item.fileno())
 
 
 class _Question:
-    """What :func:`select` is asked."""
+    """What :func:`select` is asked, once more than the real one can hear: descriptors of any size."""
 
-    def __init__(self, *lists: Iterable[Any]) -> None:
+    def __init__(self, *lists: Sequence[Any]) -> None:
         self._lists = [[(item, _number(item)) for item in items] for items in lists]
         self.masks: dict[int, int] = {}
         for items, mask in zip(self._lists, (_real.POLLIN, _real.POLLOUT, _real.POLLPRI), strict=True):
             for _, fd in items:
                 self.masks[fd] = self.masks.get(fd, 0) | mask
-        self._poll = _real.poll()
+        self._poll = _poll()
         for fd, mask in self.masks.items():
             self._poll.register(fd, mask)
 
@@ -116,20 +117,57 @@ def select(
     rlist: Iterable[Any], wlist: Iterable[Any], xlist: Iterable[Any], timeout: float | None = None, /
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """``select.select``, for descriptors of any size. May switch."""
-    if timeout is not None:
-        timeout = float(timeout)
-        if timeout < 0:
-            raise ValueError("timeout must be non-negative")
-    question = _Question(rlist, wlist, xlist)
-    return _until(question.answer, lambda: question.masks, timeout) or ([], [], [])
+    if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < _LONG_S):
+        real_select([], [], [], timeout)  # raises
+    lists = [_again(items) for items in (rlist, wlist, xlist)]
+    question: _Question | None = None
+
+    def look() -> tuple[list[Any], list[Any], list[Any]] | None:
+        if question is not None:
+            return question.answer()
+        found = real_select(*lists, 0)
+        return found if any(found) else None
+
+    def ask() -> Mapping[int, int]:
+        nonlocal question
+        question = question or _Question(*lists)
+        return question.masks
+
+    try:
+        found = _until(look, ask, timeout)
+    except ValueError as failure:
+        if question is not None or "out of range" not in str(failure):
+            raise
+        ask()
+        found = _until(look, ask, timeout)
+    return found or ([], [], [])
 
 
-class poll:
-    """``select.poll()``."""
+def _again(items: Iterable[Any]) -> Any:
+    """What can be iterated over once more."""
+    return list(items) if isinstance(items, Iterator) else items
 
-    def __init__(self) -> None:
-        self._poll = _real.poll()
-        self._masks: dict[int, int] = {}
+
+class Poll:
+    """What ``select.poll()`` gives."""
+
+    blocks = False  # waits as the original does
+    _poll: Any
+    _masks: dict[int, int]
+    _asked: bool  # somebody waits here
+
+    def __new__(cls) -> "Poll":
+        """As that of ``select``, it is made by the function only."""
+        raise TypeError(f"cannot create '{cls.__module__}.{cls.__name__}' instances")
+
+    @classmethod
+    def make(cls) -> "Poll":
+        """For :func:`poll`."""
+        self = super().__new__(cls)
+        self._poll = _poll()
+        self._masks = {}
+        self._asked = False
+        return self
 
     def register(self, fd: Any, eventmask: int = _real.POLLIN | _real.POLLPRI | _real.POLLOUT, /) -> None:
         """Ask for *fd*, too."""
@@ -148,21 +186,35 @@ class poll:
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         """What is ready, within so many *milliseconds*; ``None`` or less than zero: for ever. May switch."""
+        if self.blocks or (timeout is not None and not (isinstance(timeout, int | float) and timeout < _LONG_MS)):
+            found: list[tuple[int, int]] = self._poll.poll(timeout)  # the wrong number: raises
+            return found
+        if self._asked:
+            raise RuntimeError("concurrent poll() invocation")
+        self._asked = True
         seconds = None if timeout is None or timeout < 0 else timeout / 1000
-        return _until(lambda: self._poll.poll(0), lambda: self._masks, seconds)
+        try:
+            return _until(lambda: self._poll.poll(0), lambda: self._masks, seconds)
+        finally:
+            self._asked = False
+
+
+poll = Poll.make  # not a function, which would become a method where a class holds it
 
 
 class epoll:
     """``select.epoll()``, where the system has it."""
 
+    blocks = False  # waits as the original does
+
     def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
-        self._epoll = _real.epoll(sizehint, flags)
+        self._epoll = _epoll(sizehint, flags)
 
     @classmethod
     def fromfd(cls, fd: int, /) -> "epoll":
         """Around one that is there already."""
         self = cls.__new__(cls)
-        self._epoll = _real.epoll.fromfd(fd)
+        self._epoll = _epoll.fromfd(fd)
         return self
 
     def __getattr__(self, name: str) -> Any:  # register, modify, unregister, fileno, close, closed
@@ -170,6 +222,9 @@ class epoll:
 
     def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
         """What is ready, within so many seconds; ``None`` or less than zero: for ever. May switch."""
+        if self.blocks or (timeout is not None and not (isinstance(timeout, int | float) and timeout < _LONG_S)):
+            found: list[tuple[int, int]] = self._epoll.poll(timeout, maxevents)  # the wrong number: raises
+            return found
         seconds = None if timeout is None or timeout < 0 else timeout
         mask = {self._epoll.fileno(): _real.POLLIN}
         return _until(lambda: self._epoll.poll(0, maxevents), lambda: mask, seconds)

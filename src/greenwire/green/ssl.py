@@ -10,8 +10,13 @@ from typing import Any
 
 from . import socket as green_socket
 
+_WantRead, _WantWrite = _real.SSLWantReadError, _real.SSLWantWriteError
+# The originals, whatever the names mean later.
+_real_read, _real_write, _real_send = _real.SSLSocket.read, _real.SSLSocket.write, _real.SSLSocket.send
+_real_handshake, _real_unwrap = _real.SSLSocket.do_handshake, _real.SSLSocket.unwrap
 
-class SSLSocket(_real.SSLSocket, green_socket.socket):
+
+class SSLSocket(_real.SSLSocket, green_socket.socket):  # type: ignore[misc]  # ssl forbids some methods
     """A TLS connection whose methods keep only their own green thread waiting."""
 
     # ssl.SSLSocket does the work, and where it would wait it raises "want read" or "want write", since its
@@ -20,34 +25,36 @@ class SSLSocket(_real.SSLSocket, green_socket.socket):
     def _tls(self, name: str, op: Any, *args: Any) -> Any:
         """May switch."""
         end = self._end()
+        in_time = True
         while True:
             try:
-                return op(*args)
-            except _real.SSLWantReadError:
-                write = False
+                return op(self, *args)
+            except (_WantRead, _WantWrite) as want:
                 if self._timeout == 0:
                     raise
-            except _real.SSLWantWriteError:
-                write = True
-                if self._timeout == 0:
-                    raise
-            try:
-                self._until_ready(write, end)
-            except TimeoutError:
-                raise TimeoutError(f"The {name} operation timed out") from None
+                if not in_time:
+                    raise TimeoutError(f"The {name} operation timed out") from None
+                write = isinstance(want, _WantWrite)
+            in_time = self._until_ready(write, end)
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """Up to *len* bytes. May switch."""
-        return self._tls("read", super().read, len, buffer)
+        if self._is_quiet() and not self._until_ready(False, self._end()):
+            raise TimeoutError("The read operation timed out")
+        found = self._tls("read", _real_read, len, buffer)
+        watch = self._reading
+        if watch is not None and watch.armed:  # a record is read whole, and nothing of the next
+            watch.quiet = (found if buffer is not None else found.__len__()) < len
+        return found
 
     def write(self, data: Any) -> int:
         """Send some of *data*; how much. May switch."""
-        sent: int = self._tls("write", super().write, data)
+        sent: int = self._tls("write", _real_write, data)
         return sent
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send some of *data*; how much. May switch."""
-        sent: int = self._tls("write", super().send, data, flags)
+        sent: int = self._tls("write", _real_send, data, flags)
         return sent
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -63,7 +70,7 @@ class SSLSocket(_real.SSLSocket, green_socket.socket):
         try:
             if block and timeout == 0:
                 self.settimeout(None)
-            self._tls("handshake", super().do_handshake)
+            self._tls("handshake", _real_handshake)
         except Exception:
             raise
         except BaseException:  # killed half-way: nobody can use the connection, nor knows of it
@@ -81,7 +88,7 @@ class SSLSocket(_real.SSLSocket, green_socket.socket):
 
     def unwrap(self) -> Any:
         """End the encryption, and give the socket for what follows. May switch."""
-        return self._tls("shutdown", super().unwrap)
+        return self._tls("shutdown", _real_unwrap)
 
 
 class SSLContext(_real.SSLContext):

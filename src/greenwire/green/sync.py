@@ -18,12 +18,15 @@ from weakref import WeakKeyDictionary
 
 from greenlet import greenlet
 
-from .hub import Job, State, Waiter, identity
+from .hub import Job, State
+from .lock import AnyWaiter, Lock, RLock, caller, waiter_here
+
+__all__ = ["BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore", "local"]
 
 _WOKEN = State.WOKEN
 
 
-def _leave(line: deque[Waiter], waiter: Waiter) -> None:
+def _leave(line: deque[AnyWaiter], waiter: AnyWaiter) -> None:
     try:
         line.remove(waiter)
     except ValueError:
@@ -46,7 +49,7 @@ class Event:
 
     def __init__(self) -> None:
         self._flag = False
-        self._line: deque[Waiter] = deque()
+        self._line: deque[AnyWaiter] = deque()
 
     def __repr__(self) -> str:
         return f"<green Event {'set' if self._flag else 'unset'}, {len(self._line)} waiting>"
@@ -73,7 +76,7 @@ class Event:
         """Until the flag is set; whether it was in time. May switch."""
         if self._flag:
             return True
-        waiter = Waiter()
+        waiter = waiter_here()
         self._line.append(waiter)
         if self._flag:
             waiter.wake()
@@ -90,7 +93,7 @@ class Semaphore:
         if value < 0:
             raise ValueError("semaphore initial value must be >= 0")
         self._free: deque[None] = deque(repeat(None, value))
-        self._line: deque[Waiter] = deque()
+        self._line: deque[AnyWaiter] = deque()
 
     def __repr__(self) -> str:
         return f"<green {type(self).__name__} {len(self._free)} free, {len(self._line)} waiting>"
@@ -108,7 +111,7 @@ class Semaphore:
         return blocking and timeout != 0 and self._wait(timeout)
 
     def _wait(self, timeout: float | None) -> bool:
-        waiter = Waiter()
+        waiter = waiter_here()
         self._line.append(waiter)
         self._match()
         try:
@@ -170,92 +173,12 @@ class BoundedSemaphore(Semaphore):
         super().release(n)
 
 
-class Lock(Semaphore):
-    """Held by one; anybody may release it."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-
-    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
-        """Take it; whether that was possible in time. May switch."""
-        return super().acquire(blocking, timeout)
-
-    def release(self, n: int = 1) -> None:
-        """Give it to the one who has waited for longest. From any thread."""
-        if self._free:
-            raise RuntimeError("release unlocked lock")
-        self._give()
-
-    def locked(self) -> bool:
-        """Whether somebody holds it."""
-        return not self._free
-
-
-class RLock:
-    """A lock that its holder may take again."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._owner: Job | greenlet | None = None
-        self._count = 0
-
-    def __repr__(self) -> str:
-        return f"<green RLock of {self._owner!r}, taken {self._count} times>"
-
-    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
-        """Take it, or take it once more. May switch."""
-        me = identity()
-        if self._owner is me:
-            self._count += 1
-            return True
-        if not self._lock.acquire(blocking, timeout):
-            return False
-        self._owner = me
-        self._count = 1
-        return True
-
-    def release(self) -> None:
-        """Undo one ``acquire``. Raises ``RuntimeError`` for all but the holder."""
-        if self._owner is not identity():
-            raise RuntimeError("cannot release un-acquired lock")
-        self._count -= 1
-        if not self._count:
-            self._owner = None
-            self._lock.release()
-
-    def locked(self) -> bool:
-        """Whether somebody holds it."""
-        return self._lock.locked()
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    # --- for Condition
-
-    def _is_owned(self) -> bool:
-        return self._owner is identity()
-
-    def _release_save(self) -> int:
-        count, self._count, self._owner = self._count, 0, None
-        self._lock.release()
-        return count
-
-    def _acquire_restore(self, count: int) -> None:
-        self._lock.acquire()
-        self._owner, self._count = identity(), count
-
-
 class Condition:
     """Wait for something that is true under a lock."""
 
     def __init__(self, lock: Lock | RLock | None = None) -> None:
         self._lock = RLock() if lock is None else lock
-        self._line: deque[Waiter] = deque()
+        self._line: deque[AnyWaiter] = deque()
         self.acquire = self._lock.acquire
         self.release = self._lock.release
 
@@ -273,12 +196,12 @@ class Condition:
     def wait(self, timeout: float | None = None) -> bool:
         """Let the lock go until notified, and take it again; whether that was in time. May switch."""
         self._require_lock("wait on")
-        waiter = Waiter()
+        waiter = waiter_here()
         self._line.append(waiter)
         lock = self._lock
-        count = 1
+        state = None
         if isinstance(lock, RLock):
-            count = lock._release_save()
+            state = lock._release_save()
         else:
             lock.release()
         try:
@@ -289,22 +212,21 @@ class Condition:
             raise
         finally:
             _leave(self._line, waiter)
-            self._take_back(count)
+            self._take_back(state)
 
-    def _take_back(self, count: int) -> None:
+    def _take_back(self, state: tuple[int, int | None] | None) -> None:
         """Our caller's block will release the lock: what is thrown at us meanwhile has to wait until we hold it."""
         try:
-            self._restore(count)
+            self._restore(state)
         except BaseException:
-            self._restore(count)
+            self._restore(state)
             raise
 
-    def _restore(self, count: int) -> None:
-        lock = self._lock
-        if isinstance(lock, RLock):
-            lock._acquire_restore(count)
-        else:
-            lock.acquire()
+    def _restore(self, state: tuple[int, int | None] | None) -> None:
+        if state is None:
+            self._lock.acquire()
+        elif isinstance(self._lock, RLock):
+            self._lock._acquire_restore(state)
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         """Until ``predicate()`` is true; its last value. May switch."""
@@ -352,7 +274,7 @@ class local:  # threading's name
         self = super().__new__(cls)
         object.__setattr__(self, "_values", WeakKeyDictionary())
         object.__setattr__(self, "_arguments", (args, kwargs))
-        object.__getattribute__(self, "_values")[identity()] = {}  # ``__init__`` follows for this one
+        object.__getattribute__(self, "_values")[caller()] = {}  # ``__init__`` follows for this one
         return self
 
     def __getattribute__(self, name: str) -> Any:
@@ -372,6 +294,8 @@ class local:  # threading's name
             _values_of(self)[name] = value
 
     def __delattr__(self, name: str) -> None:
+        if name == "__dict__":
+            raise AttributeError(f"{type(self).__name__!r} object attribute '__dict__' is read-only")
         values = _values_of(self)
         if name in values:
             del values[name]
@@ -381,7 +305,7 @@ class local:  # threading's name
 
 def _values_of(one: local) -> dict[str, Any]:
     every = object.__getattribute__(one, "_values")
-    me = identity()
+    me = caller()
     values: dict[str, Any] | None = every.get(me)
     if values is None:
         values = every[me] = {}

@@ -6,7 +6,7 @@ from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from .hub import Waiter
 
@@ -44,9 +44,12 @@ class ThreadPool:
     hold that up.
     """
 
+    _all: ClassVar[list["ThreadPool"]] = []
+
     def __init__(self, size: int = _THREADS) -> None:
         self.size = size
         self._begin()
+        self._all.append(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
 
@@ -55,6 +58,11 @@ class ThreadPool:
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._idle: deque[None] = deque()  # one for each thread that waits for a call
         self._threads: deque[None] = deque()
+
+    @classmethod
+    def threads(cls) -> int:
+        """How many of the process's threads are of pools like this: nobody's but Greenwire's."""
+        return sum(len(pool._threads) for pool in cls._all)
 
     def execute(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn(*args, **kwargs)`` in a thread; its result or its exception. May switch.
@@ -71,7 +79,10 @@ class ThreadPool:
         self._calls.put(call)
         call.waiter.wait()
         if call.error is not None:
-            raise call.error
+            try:
+                raise call.error
+            finally:
+                del call  # the error's traceback holds this frame
         result: T = call.result
         return result
 
