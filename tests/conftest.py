@@ -159,6 +159,8 @@ class Site:
         self.clients = []
         self._context = context
         self.access = []
+        names = ("proxy_protocol", "forwarders")
+        self._of_server = {name: options.pop(name) for name in names if name in options}
         self.sockets = options.pop("sockets", None) or listen(host, 0, backlog=limits.backlog)
         self.loop.ask(self._start, app, handle, limits, options)
 
@@ -173,7 +175,7 @@ class Site:
                 self.loop, limits, handle, self.server, quiet, lambda *line: self.access.append(line)
             )
 
-        self.server = Server(self.loop, self.sockets, make, limits, quiet, self._context)
+        self.server = Server(self.loop, self.sockets, make, limits, quiet, self._context, **self._of_server)
         self.server.start()
 
     @property

@@ -14,17 +14,21 @@ LAYERS = [
     ["errors", "limits", "ids", "quiet", "version"],
     ["websocket.frame", "websocket.handshake", "websocket.__init__"],
     ["engineio.packet", "engineio.session", "engineio.heartbeat", "engineio.cors", "engineio.options"],
-    ["socketio.packet", "socketio.json", "socketio.client", "socketio.rooms", "socketio.__init__"],
-    ["loop", "runners", "green"],
+    [
+        *("socketio.packet", "socketio.json", "socketio.client", "socketio.rooms", "socketio.__init__"),
+        *("cluster.messages", "cluster.dialect"),
+    ],
+    ["loop", "runners", "watchdog", "green"],
     ["net"],
     ["http"],
     ["websocket"],
     ["engineio"],
     ["socketio"],
-    ["run_options"],
-    ["stack"],
-    ["flask"],
-    ["compat", "cli", "__main__"],
+    ["cluster"],
+    ["run_options", "settings"],
+    ["stack", "duties", "drain", "processes", "supervising", "privileges", "logs", "watching", "metrics", "measuring"],
+    ["flask", "wsgi"],
+    ["compat", "cli", "configuration", "target", "__main__"],
 ]
 PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer}
 # What a pure file may import beside pure files: nothing that does I/O, keeps time, or runs anything.

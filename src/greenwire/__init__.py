@@ -30,9 +30,11 @@ def serve(
     *mounts*: :class:`greenwire.engineio.Server` objects, for example. Options are those of
     :class:`greenwire.run_options.RunOptions`. Raises :class:`greenwire.errors.BindError`.
     """
-    from .limits import DEFAULT  # not above: importing greenwire.errors should not start the whole house
+    from . import processes  # not above: importing greenwire.errors should not start the whole house
+    from .limits import DEFAULT
     from .run_options import RunOptions
     from .stack import Service
 
     chosen = RunOptions.take(options, host=host, port=port, server_name=None)
-    Service(app, mounts, chosen, limits or DEFAULT).run()
+    bounds = chosen.bounded(limits or DEFAULT)
+    processes.run(chosen, bounds, lambda own, worker: Service(app, mounts, own, bounds, worker).run())

@@ -56,9 +56,11 @@ class Limits:
     namespaces: int = 100  # of one client → CONNECT_ERROR
     rooms: int = 10_000  # of one client, in one namespace → ConfigurationError at the join
     attachments: int = 10  # of one packet; Node's (CVE-2026-33151) → closed, "parse error"
+    attachments_sent: int = 10  # of one packet; what socket.io-client takes → EncodeError at the emit
     ack_id_digits: int = 18  # fits in 64 bits → closed, "parse error"
     pending_acks: int = 1_000  # of one client → the oldest is forgotten
     events_in_flight: int = 100  # of one client → reading of that client pauses
+    events_per_second: int = 1_000_000  # of one client; more than a process can do, so off → reading of it pauses
     events_queued: int = 10_000  # of the process → each client may have one in flight
 
     # --- several processes
@@ -71,6 +73,7 @@ class Limits:
     threads: int = 128  # of handlers and views → they wait in a queue
     thread_idle_s: float = 30.0  # without anything to do → the thread ends
     threads_busy_warning_s: float = 5.0  # all busy for so long → one warning names the oldest handler
+    loop_busy_s: float = 0.3  # nobody is served meanwhile; people notice a third of a second → a warning names the line
     graceful_s: float = 30.0  # gunicorn's: running requests and handlers at shutdown → abandoned
 
     # --- workers

@@ -9,26 +9,39 @@ disconnect handlers run; what runs, runs to its end, for ``limits.graceful_s`` a
 
 import logging
 import signal
+import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from . import logs
+from .cluster.workers import Cluster
+from .duties import Duties
 from .engineio.options import Options
 from .engineio.peer import Peer
 from .engineio.serve import Engine
+from .green.hub import own_hub
+from .green.runner import GreenRunner, GreenWaiter
+from .http.certificate import ClientCertificates
 from .http.connection import HTTPConnection
 from .http.exchange import Exchange
-from .http.log import combined
+from .http.forwarded import Forwarding
+from .http.log import AccessLog
+from .http.log_file import LineFile
+from .http.response import head_without
+from .http.waiting import ThreadWaiter
 from .http.wsgi import Gateway
 from .limits import Limits
 from .loop import Loop
-from .net.listen import listen, url_of
+from .net import systemd
+from .net.lifeline import Worker
+from .net.listen import url_of
 from .net.server import Server
 from .quiet import QuietLog
 from .run_options import RunOptions
-from .runners import Background, TaskRunner, ThreadRunner, start_thread
+from .runners import Background, Runner, TaskRunner, ThreadRunner, start_thread
 from .socketio.dispatch import Dispatcher
 from .socketio.server import Server as SocketIOServer
 from .version import __version__
@@ -75,6 +88,7 @@ class SocketIOMount:
             service.quiet,
             lambda peer, error: service.engines[self.path].fail(peer, error),
         )
+        service.duties.watch_dispatcher(self._dispatcher)
         return self._dispatcher.opened
 
     def ending(self) -> None:
@@ -92,35 +106,96 @@ class Service:
     """One serving process. Make it and run it in one thread; :meth:`stop` it from any."""
 
     def __init__(
-        self, app: Callable[..., Any] | None, mounts: Sequence[Mount], options: RunOptions, limits: Limits
+        self,
+        app: Callable[..., Any] | None,
+        mounts: Sequence[Mount],
+        options: RunOptions,
+        limits: Limits,
+        worker: Worker | None = None,
     ) -> None:
+        """*worker*: what a process of several has been told about itself; without it the service listens by itself."""
         self.options = options
         self.limits = limits
         self._tls = options.tls()
-        self._sockets = listen(
-            options.host, options.port, backlog=limits.backlog, unix_mode=options.unix_mode
-        )
+        self._forwarders, announcers = options.forwarders(), options.announcers()
+        access_log = AccessLog(options.access_log or "combined") if options.logs_requests else None
+        self.worker = worker
+        self.duties = Duties(options, limits, worker)
+        self.cluster = _cluster_of(worker)
+        self._sockets = list(worker.sockets) if worker is not None else options.listen(limits)
         self.urls = [url_of(sock, self._tls is not None) for sock in self._sockets]
-        self.loop = Loop()
-        self.quiet = QuietLog(log, self.loop.now)
-        self.runner = ThreadRunner(self.loop, limits)
+        self.loop = Loop(own_hub().aio) if options.green else Loop()
+        self.quiet: QuietLog = self.duties.new_quiet(self.loop.now)
+        self.runner: Runner = GreenRunner(self.loop) if options.green else ThreadRunner(self.loop, limits)
         self.tasks = TaskRunner(self.loop)
         self.mounts = mounts
         self.engines: dict[str, Engine] = {}
         for mount in mounts:
-            self.engines[mount.path] = Engine(
+            self.engines[mount.path] = self.duties.new_engine(
                 self.loop, limits, mount.options, self.quiet, mount.bind(self)
             )
-        self._gateway = Gateway(app, self.runner, self.loop, limits, debug=options.debug) if app else None
-        self._access_log = combined if options.logs_requests else None
-        if options.logs_requests:
-            _show_access_log()
-        self.server = Server(self.loop, self._sockets, self._connection, limits, self.quiet, self._tls)
+        self._gateway = self._new_gateway(app) if app is not None else None
+        self._head = head_without(server=options.server_header, date=options.date_header)
+        self._access_file: LineFile | None = None
+        self._access_log = self.duties.watch_answers(self._opened(access_log))
+        self._watched_route = self._identified(self.duties.watch(self._route))
+        self.server = Server(
+            self.loop,
+            self._sockets,
+            self._connection,
+            limits,
+            self.quiet,
+            self._tls,
+            shares_sockets=self.duties.supervised,
+            share=worker.share if worker is not None else None,
+            proxy_protocol=announcers,
+            forwarders=self._forwarders,
+        )
+        if self.cluster is not None:
+            self.cluster.bind(self)
         self._stopping = False
+        self._finishing = False  # it has meaning while stopping
+
+    def _new_gateway(self, app: Callable[..., Any]) -> Gateway:
+        new_waiter = GreenWaiter if self.options.green else ThreadWaiter
+        return Gateway(app, self.runner, self.loop, self.limits, debug=self.options.debug, new_waiter=new_waiter)
+
+    def _identified(self, route: Callable[[Exchange], None]) -> Callable[[Exchange], None]:
+        """*route*, and before it who the client is, where a certificate or a proxy can tell."""
+        if self._tls is not None and self._tls.verify_mode is not ssl.CERT_NONE:
+            route = ClientCertificates(route).handle
+        if self._forwarders:
+            route = Forwarding(self._forwarders, route, self.options.forwarded_headers or None).handle
+        return route
+
+    def _opened(self, access_log: AccessLog | None) -> AccessLog | None:
+        """*access_log*, with a place for its lines."""
+        if access_log is None:
+            return None
+        if self.options.access_log_file is None:
+            _show_access_log()
+        else:
+            self._access_file = LineFile(self.options.access_log_file, self.loop.mark_dirty)
+            access_log.write = self._access_file.write
+        return access_log
+
+    def reopen_logs(self) -> None:
+        """Open log files anew: somebody has moved them away (logrotate). From any thread."""
+        logs.reopen()
+        if self._access_file is not None:
+            self.loop.post(self._access_file.reopen)
+
+    def reload_certificates(self) -> None:
+        """Read the certificate files again; connections that are open keep theirs. From any thread.
+
+        Raises :class:`ConfigurationError`, and then nothing has changed.
+        """
+        if self._tls is not None:
+            self.loop.post(setattr, self.server, "ssl_context", self.options.tls())
 
     def _connection(self) -> HTTPConnection:
         return HTTPConnection(
-            self.loop, self.limits, self._route, self.server, self.quiet, self._access_log
+            self.loop, self.limits, self._watched_route, self.server, self.quiet, self._access_log, head=self._head
         )
 
     def _route(self, exchange: Exchange) -> None:
@@ -140,8 +215,10 @@ class Service:
         """Serve until :meth:`stop`, or a signal where this is the main thread."""
         aio = self.loop.aio
         signals = self._take_signals()
+        if self.cluster is not None:
+            self.cluster.start()
         self.server.start()
-        self._announce()
+        self.loop.call_soon(self._begin)
         try:
             aio.run_forever()
         except (KeyboardInterrupt, SystemExit):  # a signal handler of the application's own
@@ -153,8 +230,20 @@ class Service:
                 aio.remove_signal_handler(number)
             for mount in self.mounts:
                 mount.unbind()
+            if self.cluster is not None:
+                self.cluster.stop()
+            self.duties.close()
             self.quiet.flush()
+            if self._access_file is not None:
+                self._access_file.close()
             self.loop.close()
+
+    def _begin(self) -> None:
+        """In the first turn, and no earlier: who hears of us may send a signal, which is lost before it."""
+        self.duties.begin(self)
+        if not self.duties.supervised:
+            self._announce()
+            systemd.ready(f"listens on {' and '.join(self.urls)}")
 
     def stop(self) -> None:
         """Stop gracefully. A second time: at once."""
@@ -169,6 +258,9 @@ class Service:
             if signal.getsignal(number) is default:
                 self.loop.aio.add_signal_handler(number, self._stop)
                 taken.append(number)
+        if self._access_file is not None and not self.duties.supervised and hasattr(signal, "SIGUSR1"):
+            self.loop.aio.add_signal_handler(signal.SIGUSR1, self.reopen_logs)
+            taken.append(signal.SIGUSR1)
         return taken
 
     def _announce(self) -> None:
@@ -183,6 +275,9 @@ class Service:
             self._finish()
             return
         self._stopping = True
+        self.duties.ending()
+        if not self.duties.supervised:
+            systemd.stopping()
         self.server.stop_accepting()
         for mount in self.mounts:
             mount.ending()
@@ -209,6 +304,9 @@ class Service:
         )
 
     def _finish(self) -> None:
+        if self._finishing:
+            return
+        self._finishing = True
         self.server.abort()
         self.tasks.stop()
         self.runner.stop()
@@ -223,6 +321,13 @@ def _show_access_log() -> None:
         access.setLevel(logging.INFO)
     if not access.hasHandlers():
         access.addHandler(logging.StreamHandler())
+
+
+def _cluster_of(worker: Worker | None) -> Cluster | None:
+    """What makes one server of workers that a supervisor has given a directory. Also of one: its successor comes."""
+    if worker is None or not worker.directory:
+        return None
+    return Cluster(worker.number, worker.count, worker.directory)
 
 
 def run_with_reloader(serve: Callable[[], None], options: RunOptions) -> None:

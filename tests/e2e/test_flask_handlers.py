@@ -8,15 +8,16 @@ from flask import current_app, g, request, session
 
 from greenwire.errors import ContextError
 from greenwire.flask import ConnectionRefusedError, call, disconnect, emit, join_room, leave_room, rooms, send
+from greenwire.green import Event
 from support.engine import Client, Polling
 from support.raw import Connection
 from support.site import Site, new_socketio
 from support.waiting import Log, wait_until
 
 
-@pytest.fixture
-def socketio():
-    return new_socketio()
+@pytest.fixture(params=["threading", "green"])
+def socketio(request):
+    return new_socketio(async_mode=request.param)
 
 
 @pytest.fixture
@@ -239,7 +240,7 @@ def test_anything_but_false_accepts(socketio, result):
 
 
 def test_events_wait_for_the_connect_handler(socketio, notes):
-    entered, leave = threading.Event(), threading.Event()
+    entered, leave = Event(), Event()
 
     @socketio.on("connect")
     def slow():
@@ -382,7 +383,7 @@ def test_disconnect_of_another_client(socketio, notes):
 
 
 def test_a_client_that_leaves_while_its_connect_handler_runs(socketio, notes):
-    entered, leave = threading.Event(), threading.Event()
+    entered, leave = Event(), Event()
 
     @socketio.on("connect")
     def slow():
@@ -403,7 +404,7 @@ def test_a_client_that_leaves_while_its_connect_handler_runs(socketio, notes):
 
 
 def test_leave_and_come_back_while_the_connect_handler_runs(socketio, notes):
-    entered, leave = threading.Event(), threading.Event()
+    entered, leave = Event(), Event()
 
     @socketio.on("connect", namespace="/x")
     def slow():

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenwire.flask import join_room
+from greenwire.errors import DisconnectedError
+from greenwire.flask import call, join_room
 from greenwire.limits import Limits
 from support.engine import Client, Polling
 from support.healthy import Healthy, assert_no_flood
@@ -87,6 +88,49 @@ def test_a_client_that_floods_is_read_no_faster_than_it_is_served():
         assert max(in_flight) == 10
         gate.set()
         assert sorted(seen.wait_for(5_000)) == list(range(5_000))
+
+
+@pytest.mark.parametrize("mode", ["threading", "green"])
+def test_handlers_that_wait_for_their_client_do_not_keep_it_from_answering(mode):
+    """An acknowledgement comes in behind the events that were sent before it."""
+    socketio = make(limits=Limits(events_in_flight=2), async_mode=mode)
+
+    @socketio.on("ask")
+    def ask(n):
+        return call("question", n, timeout=15)
+
+    with Site(socketio) as site, Client(site.port) as client:
+        client.join()
+        for n in range(20):
+            client.emit("ask", n, ack=n)
+        answers = []
+        while len(answers) < 20:
+            packet = client.packet()
+            if packet.startswith("43"):
+                answers.append(packet)
+            else:
+                ack_id, _, n = packet[2:].partition('["question",')
+                client.send_text(f"43{ack_id}[{n}")
+        assert sorted(answers) == sorted(f"43{n}[{n}]" for n in range(20))
+
+
+def test_the_oldest_call_beyond_pending_acks_ends_at_once():
+    socketio = make(limits=Limits(pending_acks=2))
+    ended = Log()
+
+    @socketio.on("ask")
+    def ask(n):
+        try:
+            call("question", n, timeout=15)
+        except DisconnectedError:
+            ended.append(n)
+
+    with Site(socketio) as site, Client(site.port) as client:
+        client.join()
+        for n in range(3):
+            client.emit("ask", n)
+            client.packet()
+        assert ended.wait_for(1) == [0]
 
 
 def test_a_client_that_floods_over_polling():

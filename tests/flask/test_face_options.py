@@ -74,15 +74,15 @@ def test_async_mode_threading(app, mode, caplog):
 
 
 @pytest.mark.parametrize("mode", ["green", "eventlet", "gevent", "gevent_uwsgi"])
-def test_async_mode_greenlets_are_threads_for_now(app, mode, caplog):
+def test_async_mode_greenlets(app, mode, caplog):
     socketio = SocketIO(app, async_mode=mode)
-    assert socketio.async_mode == socketio.server.async_mode == socketio.server.eio.async_mode == "threading"
-    assert f"async_mode={mode!r}: handlers run in threads" in caplog.text
+    assert socketio.async_mode == socketio.server.async_mode == socketio.server.eio.async_mode == "green"
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("mode", ["asgi", "thread", "", 1])
 def test_async_mode_unknown(app, mode):
-    with pytest.raises(ConfigurationError, match=r"use None or 'threading'") as caught:
+    with pytest.raises(ConfigurationError, match=r"use 'threading' for threads") as caught:
         SocketIO(app, async_mode=mode)
     assert repr(mode) in str(caught.value)
 
@@ -154,8 +154,8 @@ def test_the_namespace_slash_is_always_open(app, connect):
         ({"namespaces": ["a"]}, "namespace='a'"),
         ({"serializer": "pickle"}, "serializer='pickle': use 'default' or 'msgpack'"),
         ({"json": object()}, "it has no dumps"),
-        ({"message_queue": "redis://"}, "message_queue='redis://'.*not supported yet"),
-        ({"client_manager": object()}, "not supported yet"),
+        ({"message_queue": "redis"}, "message_queue='redis': give a URL such as"),
+        ({"client_manager": object()}, "client_manager=.*give message_queue=URL instead, or an object of"),
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
@@ -168,15 +168,14 @@ def test_wrong_values(app, options, words, late):
 def test_a_wrong_option_changes_nothing(app):
     socketio = SocketIO(app, always_connect=True)
     with pytest.raises(ConfigurationError):
-        socketio.init_app(app, message_queue="redis://")
+        socketio.init_app(app, message_queue="redis")
     socketio.init_app(app)
     assert socketio.server.always_connect is True
 
 
 def test_no_message_queue(app):
-    SocketIO(app, message_queue=None, channel="mine")
-    with pytest.raises(ConfigurationError, match="run one process"):
-        SocketIO(message_queue="redis://")
+    assert SocketIO(app, message_queue=None, channel="mine").queue is None
+    assert SocketIO().queue is None
 
 
 @pytest.mark.parametrize("wrong", [None, "app", flask])

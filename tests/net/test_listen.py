@@ -8,7 +8,8 @@ import stat
 import pytest
 
 from greenwire.errors import BindError, ConfigurationError
-from greenwire.net.listen import listen, server_context, url_of
+from greenwire.net.listen import listen, url_of
+from greenwire.net.tls import server_context
 
 
 def has_ipv6():

@@ -175,6 +175,28 @@ def test_a_connection_that_comes_during_shutdown_is_ended(serve):
     assert site.connect().at_end()
 
 
+@pytest.mark.parametrize("turns", range(5))
+def test_a_shutdown_at_any_moment_of_an_arrival(serve, turns):
+    site = serve(handle=hello)
+    ours, theirs = socket.socketpair()
+
+    def later(left):
+        if left:
+            site.loop.call_soon(later, left - 1)
+        else:
+            site.server.shutdown()
+
+    def arrive():
+        site.server.take(ours, "")
+        later(turns)
+
+    site.loop.ask(arrive)
+    site.wait_until(lambda: site.server.idle)
+    theirs.settimeout(20)
+    assert theirs.recv(1) == b""
+    theirs.close()
+
+
 def test_abort_ends_busy_connections(serve):
     waiting = []
     site = serve(handle=waiting.append)

@@ -6,7 +6,7 @@ import ssl
 import pytest
 
 from greenwire.limits import Limits
-from greenwire.net.listen import server_context
+from greenwire.net.tls import server_context
 
 
 def hello(exchange):

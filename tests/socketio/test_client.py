@@ -299,10 +299,12 @@ def test_acknowledgements_belong_to_a_namespace():
 def test_forgotten_acknowledgements():
     client = make_client()
     member = join(client)
-    member.forget_ack(1)
-    member.expect_ack(1, print)
-    member.forget_ack(1)
-    member.forget_ack(1)
+    assert member.take_ack(1) is None
+    assert member.expect_ack(1, print) is None
+    assert client.owed == 1
+    assert member.take_ack(1) is print
+    assert member.take_ack(1) is None
+    assert client.owed == 0
     assert client.receive("31[]") is None
 
 
@@ -311,9 +313,11 @@ def test_pending_acks_at_the_limit_and_one_past():
     member = join(client)
     for number in range(3):
         member.expect_ack(number, print)
-    member.expect_ack(3, print)
-    assert client.receive("30[]") is None  # the oldest is forgotten
-    for number in (1, 2, 3):
+    member.take_ack(0)
+    member.expect_ack(0, repr)  # now 1 has waited for longest
+    assert member.expect_ack(3, print) is print
+    assert client.receive("31[]") is None  # it has made room
+    for number in (0, 2, 3):
         assert isinstance(client.receive(f"3{number}[]"), Ack)
 
 

@@ -16,13 +16,21 @@ class Process:
     """``with Process(script, *args) as process:``. Ended with the block at the latest, by its own id."""
 
     def __init__(self, script: Path, *args: str) -> None:
-        self._command = [sys.executable, "-u", str(script), *args]
+        self.command = [sys.executable, "-u", str(script), *args]
+        self.cwd: Path | None = None
+        self.env: dict[str, str] | None = None
         self.err = ""
         self.out = ""
 
     def __enter__(self) -> "Process":
         self.popen = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            self.command,
+            cwd=self.cwd,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self._readers = [
             threading.Thread(target=self._read, args=(name, stream), daemon=True)

@@ -49,12 +49,14 @@ class Response:
 class Connection:
     """One TCP connection. ``with Connection(port) as raw:``"""
 
-    def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
+    def __init__(self, port: int, *, receive_buffer: int | None = None, source: str = "") -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT_S)
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
+            if source:  # on Linux every address of 127.0.0.0/8 is ours
+                self.sock.bind((source, 0))
             self.sock.connect(("127.0.0.1", port))
         except OSError:
             self.sock.close()

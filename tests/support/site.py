@@ -21,12 +21,14 @@ from .waiting import wait_until
 class Site:
     """``with Site(socketio) as site:``. Clients are to be closed before its end."""
 
-    def __init__(self, socketio: SocketIO, *, port: int = 0, **options: Any) -> None:
+    def __init__(self, socketio: SocketIO, *, port: int = 0, beside: bool = False, **options: Any) -> None:
+        """*beside* another one, which ends later and looks then whether anything is left."""
         self.socketio = socketio
         self.app: flask.Flask = socketio._find_app()
         self.complaints: list[object] = []
         self.failed: list[BaseException] = []
         self._options = {"port": port, **options}
+        self._beside = beside
         self._thread = threading.Thread(target=self._run, name="site", daemon=True)
         self._log = _Recorder(self.complaints)
 
@@ -52,7 +54,7 @@ class Site:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
         logging.getLogger("greenwire").removeHandler(self._log)
-        if kind is None:
+        if kind is None and not self._beside:
             self._assert_nothing_is_left()
 
     def stop(self) -> None:

@@ -117,7 +117,13 @@ class Net:
         assert not self.complaints
 
     async def open(
-        self, limits: Limits | None = None, *, early: bytes = b"", start: bool = True, send_buffer: int = 0
+        self,
+        limits: Limits | None = None,
+        *,
+        early: bytes = b"",
+        start: bool = True,
+        send_buffer: int = 0,
+        kind: Callable[..., WebSocketConnection] = WebSocketConnection,
     ) -> tuple[WebSocketConnection, Client, Owner]:
         """An open WebSocket, its client and its owner."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -132,7 +138,7 @@ class Net:
             far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         transport, _ = await self.aio.connect_accepted_socket(asyncio.Protocol, near)
         owner, client = Owner(), Client(far)
-        connection = WebSocketConnection(
+        connection = kind(
             self.loop,
             Counting(transport),  # type: ignore[arg-type]
             limits or Limits(),

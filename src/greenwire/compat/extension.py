@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..flask.extension import SocketIO as PlainSocketIO
-from .notices import raising_line, say
+from ..flask.options import GREEN_NAMES, THREADS
+from ..green.patch import is_patched
+from .notices import calling_line, raising_line, say
 
 if TYPE_CHECKING:
     from ..flask import Namespace
@@ -27,6 +29,13 @@ _ONE_ARGUMENT = inspect.Signature([inspect.Parameter("value", inspect.Parameter.
 
 class SocketIO(PlainSocketIO):
     """``greenwire.flask.SocketIO`` whose connect and disconnect handlers are called again after a TypeError."""
+
+    def _configure(self, options: dict[str, Any]) -> None:
+        mode = options.get("async_mode")
+        if mode in GREEN_NAMES and not is_patched("thread"):  # its monkey patch did nothing: what blocks would block all
+            say(calling_line(), f"async_mode={mode!r} is threads here; see docs/migrate.md for greenlets")
+            options = {**options, "async_mode": THREADS}
+        super()._configure(options)
 
     def on(self, message: str, namespace: str | None = None) -> Callable[[H], H]:
         """Decorator: this function handles the event *message* in *namespace*."""

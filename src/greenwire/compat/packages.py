@@ -4,11 +4,13 @@ from typing import Any
 
 from .. import errors
 from .. import flask as face
+from ..cluster import KombuQueue, RedisQueue
 from .extension import SocketIO
 from .notices import calling_line, say
 from .standin import Plan
 
-_CLIENT = "pip install python-socketio: its client and its message queue classes work beside Greenwire"
+_CLIENT = "pip install python-socketio: its client works beside Greenwire"
+_QUEUE = "of message queues there are RedisManager and KombuManager; see greenwire.cluster"
 _SERVER = "socketio.server of the application's SocketIO object is the server"
 
 
@@ -57,7 +59,13 @@ EXCEPTIONS = {
     )
 }
 # Only where python-socketio is not installed. Where it is, its client is left to the application.
-SOCKETIO = {"socketio": Plan(instead={"Server": _SERVER}, otherwise=_CLIENT)}
+SOCKETIO = {
+    "socketio": Plan(
+        {"RedisManager": RedisQueue, "KombuManager": KombuQueue},
+        instead={"Server": _SERVER, **dict.fromkeys(("KafkaManager", "ZmqManager", "PubSubManager"), _QUEUE)},
+        otherwise=_CLIENT,
+    )
+}
 ENGINEIO = {
     "engineio": Plan(otherwise=_CLIENT),
     "engineio.payload": Plan({"Payload": Payload}, otherwise=_CLIENT),

@@ -22,7 +22,8 @@ class Options:
     allow_upgrades: bool = True
     transports: Sequence[str] = TRANSPORTS
     http_compression: bool = True
-    compression_threshold: int = 1_024
+    compression_threshold: int = 1_024  # bytes of one payload, or of one WebSocket message
+    ws_compression: bool = False  # permessage-deflate (RFC 7692): less traffic for more CPU, on both sides
     cookie: CookieOption = None
     cors_allowed_origins: Allowed = None
     cors_credentials: bool = True

@@ -42,6 +42,11 @@ class Outgoing:
         return 1 + len(self._attachments)
 
     @property
+    def parts(self) -> tuple[bytes, ...]:
+        """The packet and its attachments, for another process: :func:`outgoing` makes an equal one of them."""
+        return (self._packet, *self._attachments)
+
+    @property
     def payload(self) -> bytes:
         """The packet and its attachments for a polling payload."""
         if self._payload is None:
@@ -63,6 +68,12 @@ class OutgoingBinary(Outgoing):
         self._attachments = ()
         self._payload = None
         self.frame = binary_frame(data)
+
+
+def outgoing(parts: tuple[bytes, ...]) -> Outgoing:
+    """What had these :attr:`~Outgoing.parts`."""
+    packet = parts[0]
+    return OutgoingBinary(b64decode(packet[1:])) if packet[:1] == b"b" else Outgoing(packet, parts[1:])
 
 
 def message(data: str | bytes) -> Outgoing:

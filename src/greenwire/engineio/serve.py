@@ -26,6 +26,7 @@ from ..loop import Loop
 from ..quiet import QuietLog
 from ..websocket.accept import accept
 from ..websocket.connection import WebSocketConnection
+from ..websocket.deflate import Deflater
 from ..websocket.handshake import wants_websocket
 from .cors import CorsPolicy, Headers
 from .heartbeat import Heartbeats
@@ -61,13 +62,17 @@ class Engine:
     ) -> None:
         self.options = options
         self.peers: dict[str, Peer] = {}
+        # Takes a request of a session that is not one of ours, if it is one of another process.
+        self.elsewhere: Callable[[Exchange, str], bool] = lambda exchange, sid: False
         self._loop = loop
         self._limits = replace(limits, message_bytes=options.max_http_buffer_size)
         self._quiet = quiet
         self._on_open = on_open
         self._cors = CorsPolicy(options.cors_allowed_origins, options.cors_credentials)
         self._heartbeats: Heartbeats[Session] = Heartbeats(options.ping_interval, options.ping_timeout)
+        self._deflater = Deflater(options.compression_threshold) if options.ws_compression else None
         self._timer: asyncio.TimerHandle | None = None
+        self.going_away = False  # what sessions that we close are told; new ones are still taken
         self._stopping = False
 
     # --- a request
@@ -96,7 +101,8 @@ class Engine:
         peer = self.peers.get(query["sid"][0])
         upgrade = query["transport"][0] == "websocket"
         if peer is None:
-            self._refuse(exchange, SESSION_UNKNOWN)
+            if not self.elsewhere(exchange, query["sid"][0]):
+                self._refuse(exchange, SESSION_UNKNOWN)
         elif upgrade != wants_websocket(exchange.request.get):
             self._refuse(exchange, BAD_REQUEST)
         elif query.get("EIO", [""])[0] != "4":
@@ -203,7 +209,7 @@ class Engine:
     ) -> WebSocketConnection | None:
         headers = self._cors_headers(exchange.request)
         try:
-            return accept(exchange, self._loop, self._limits, headers, on_message, on_closed)
+            return accept(exchange, self._loop, self._limits, headers, on_message, on_closed, self._deflater)
         except RemoteProtocolError as error:
             if error.status == 426:  # RFC 6455 4.4: say which version would do
                 headers += [("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket"), ("Connection", "Upgrade")]
@@ -316,7 +322,7 @@ class Engine:
             )
         if peer.socket is not None:
             self._forget(peer)
-            peer.socket.close(1001 if self._stopping else _CLOSE_CODES.get(reason, 1000))
+            peer.socket.close(1001 if self.going_away else _CLOSE_CODES.get(reason, 1000))
         elif reason is not Reason.SERVER or peer.session.holds_poll:
             self._forget(peer)  # it knows, or is gone, or has broken the protocol: from now on, "Session ID unknown"
         else:  # a poll may still come for the close packet
@@ -331,7 +337,7 @@ class Engine:
 
     def stop(self) -> None:
         """Close all sessions, and refuse new ones."""
-        self._stopping = True
+        self._stopping = self.going_away = True
         for peer in list(self.peers.values()):
             peer.close(Reason.SERVER)
 

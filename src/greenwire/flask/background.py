@@ -1,15 +1,15 @@
-"""Background tasks that end with the server.
+"""Background tasks end with the server.
 
 A task that was started by ``start_background_task`` and waits in ``socketio.sleep`` ends there when the server
 stops: its ``finally`` blocks run, nothing is logged. One that waits for something else can look at
 ``socketio.stopping``. Tasks of another server, and threads of the application's own, go on.
 """
 
-import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
-_here = threading.local()
+from ..green.sync import Event
 
 
 class ServerStopped(BaseException):
@@ -17,36 +17,51 @@ class ServerStopped(BaseException):
     after every error should end all the same."""
 
 
-class Stopping(threading.Event):
-    """Set when the server stops. Knows which background tasks that ends: those that sleep, until they have ended."""
+class Stopping(Event):
+    """Set when the server stops. Knows which background tasks that ends: those that sleep, until they have ended.
+
+    To be waited for like a :class:`threading.Event`, in threads and in green threads.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.asleep: set[int] = set()  # their threads
+        self.asleep: set[Task] = set()
+
+
+class Task:
+    """One background task."""
+
+    def __init__(self, stopping: Stopping) -> None:
+        self.stopping = stopping
+
+
+_current: ContextVar[Task | None] = ContextVar("greenwire_background_task", default=None)
 
 
 def ending_with(stopping: Stopping, target: Callable[..., Any]) -> Callable[..., None]:
     """*target* as the body of a background task that ends when *stopping* is set."""
 
     def run(*args: Any, **kwargs: Any) -> None:
-        _here.stopping = stopping
+        task = Task(stopping)
+        token = _current.set(task)
         try:
             target(*args, **kwargs)
         except ServerStopped:
             pass
         finally:
-            _here.stopping = None
-            stopping.asleep.discard(threading.get_ident())
+            _current.reset(token)
+            stopping.asleep.discard(task)
 
     return run
 
 
 def sleeps_in_task(stopping: Stopping, seconds: float) -> bool:
     """Sleep, if this is a background task of the server that *stopping* belongs to. ``False``: it is not."""
-    if getattr(_here, "stopping", None) is not stopping:
+    task = _current.get()
+    if task is None or task.stopping is not stopping:
         return False
-    stopping.asleep.add(threading.get_ident())
+    stopping.asleep.add(task)
     if stopping.wait(seconds):
         raise ServerStopped
-    stopping.asleep.discard(threading.get_ident())
+    stopping.asleep.discard(task)
     return True

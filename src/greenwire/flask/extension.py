@@ -6,16 +6,20 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import flask
 from flask.testing import FlaskClient
 from werkzeug.debug import DebuggedApplication
 
-from .. import stack
-from ..engineio.options import Options
+from .. import processes, stack
+from ..cluster import MessageQueue
+from ..cluster.emitter import CallerLoop, Emitter
+from ..cluster.queue import Queue
+from ..engineio.peer import Peer
 from ..errors import ConfigurationError, NotRunningError
+from ..net.lifeline import Worker
 from ..run_options import RunOptions
 from ..runners import Background
 from ..socketio.adapter import Seen, Special
@@ -25,8 +29,9 @@ from ..socketio.rooms import Room
 from ..socketio.server import Server, as_rooms
 from . import background, patched
 from . import options as option_rules
-from .context import ContextCallback, FlaskFace, current_member
+from .context import ContextCallback, FlaskFace
 from .guest import GuestServer, Host, Middleware
+from .light import current_member
 from .registration import Registration
 from .server import DisconnectReason, ServerFace
 
@@ -53,12 +58,24 @@ class Connection:
 class _Mount(stack.SocketIOMount):
     """The server on its path, and the background tasks that end with it, by whichever way it is stopped."""
 
-    def __init__(self, core: Any, path: str, options: Options, stopping: background.Stopping) -> None:
-        super().__init__(core, path, options)
-        self._stopping = stopping
+    def __init__(self, socketio: "SocketIO") -> None:
+        super().__init__(socketio._core, socketio.path, socketio._engine_options)
+        self._stopping = socketio.stopping
+        self.queue = socketio.queue  # a cluster looks for it
+
+    def bind(self, service: stack.Service) -> Callable[[Peer], None]:
+        opened = super().bind(service)
+        if self.queue is not None:
+            self.queue.begin(service.loop, service.quiet)
+        return opened
 
     def ending(self) -> None:
         self._stopping.set()
+
+    def unbind(self) -> None:
+        if self.queue is not None:
+            self.queue.end()
+        super().unbind()
 
     @property
     def busy(self) -> bool:
@@ -87,6 +104,7 @@ class SocketIO(Registration):
         self._face = FlaskFace(self._find_app)
         self._service: stack.Service | None = None
         self._guest: GuestServer | None = None  # under somebody else's WSGI server
+        self.queue: Queue | None = None  # joins this server with others
         self._memory: MemorySite | None = None  # where test clients are, while there are any
         self._core = Server(face=self._face)
         self.server = ServerFace(self)
@@ -104,8 +122,14 @@ class SocketIO(Registration):
     def manage_session(self, managed: bool) -> None:
         self._face.managed = managed
 
-    def init_app(self, app: flask.Flask, **options: Any) -> None:
-        """Bind to *app*. Handlers that are registered already stay."""
+    def init_app(self, app: flask.Flask | None, **options: Any) -> None:
+        """Bind to *app*. Handlers that are registered already stay.
+
+        ``None`` with a ``message_queue`` is for emitting only, to the clients of servers that run elsewhere.
+        """
+        if app is None and (options.get("message_queue") or isinstance(options.get("client_manager"), MessageQueue)):
+            self._configure(options)  # it emits to the clients of others, and is no server
+            return
         if app is None or not hasattr(app, "wsgi_app"):
             raise ConfigurationError(f"init_app({app!r}): give a Flask application")
         self._configure(options)
@@ -118,7 +142,7 @@ class SocketIO(Registration):
     def _configure(self, options: dict[str, Any]) -> None:
         option_rules.check(options)
         merged = {**self.server_options, **options}
-        option_rules.check_queue(merged)
+        message_queue = option_rules.queue(merged)
         manage_session = merged.pop("manage_session", self.manage_session)
         self._engine_options = option_rules.engine_options(merged)
         self.path = option_rules.resource_path(merged)
@@ -130,6 +154,9 @@ class SocketIO(Registration):
         core.async_handlers = bool(merged.get("async_handlers", True))
         core.always_connect = bool(merged.get("always_connect", False))
         merged.setdefault("client_manager", self.server.manager)
+        if message_queue is not None and (self.queue is None or self.queue.broker is not message_queue.broker):
+            self.queue = Queue(core, message_queue.broker)
+            core.rest_with(CallerLoop(), Emitter(core, message_queue.broker))
         self.manage_session = manage_session
         self.server_options.update(merged)
 
@@ -177,8 +204,9 @@ class SocketIO(Registration):
         if callback is not None and member is not None:
             callback = ContextCallback(callback, member)
         to = (to or room) or None
-        if except_ or volatile or timeout is not None or on_timeout is not None:
-            special = _special(except_, volatile, timeout, on_timeout, callback, member)
+        ignore_queue = ignore_queue and self.queue is not None
+        if except_ or volatile or timeout is not None or on_timeout is not None or ignore_queue:
+            special = _special(except_, volatile, timeout, on_timeout, callback, member, ignore_queue)
             self._core.emit_special(
                 event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback, special=special
             )
@@ -228,12 +256,17 @@ class SocketIO(Registration):
         :class:`greenwire.errors.TimeoutError`, and :class:`greenwire.errors.DisconnectedError` for a client that is
         not there or leaves.
         """
-        recipient = to or room
-        if not recipient:
+        return self.request(event, args, namespace, to or room, timeout)
+
+    def request(
+        self, event: str, args: tuple[Any, ...], namespace: str | None, to: Room | None, timeout: float
+    ) -> Any:
+        """:meth:`call`, with *args* in one. A star in a call costs each green thread that waits in it 0.4 KB of stack."""
+        if not to:
             raise ConfigurationError("Cannot use call() to broadcast: give to=, the sid of one client")
         if not isinstance(timeout, int | float) or not 0 <= timeout <= threading.TIMEOUT_MAX:
             raise ConfigurationError(f"call(timeout={timeout!r}): it takes seconds")
-        return self._core.call(event, *spread(args), to=recipient, namespace=namespace, timeout=timeout)
+        return self._core.request(event, spread(args), to, namespace, timeout)
 
     def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take everybody out of *room*."""
@@ -294,15 +327,32 @@ class SocketIO(Registration):
         app.debug = app.debug if debug is None else bool(debug)
         options = RunOptions.take(kwargs, host=host, port=port, server_name=app.config.get("SERVER_NAME"))
         options.debug = app.debug
-        if options.reloads:
-            stack.run_with_reloader(lambda: self._serve(app, options), options)
+        limits = options.bounded(self._core.limits)
+        if not options.reloads:
+            processes.run(options, limits, lambda options, worker: self.serve(app, options, worker))
+        elif options.supervised:
+            raise ConfigurationError("the reloader of run() has one process: leave out workers, or use_reloader=False")
         else:
-            self._serve(app, options)
+            stack.run_with_reloader(lambda: self.serve(app, options), options)
 
-    def _serve(self, app: flask.Flask, options: RunOptions) -> None:
-        mount = _Mount(self._core, self.path, self._engine_options, self.stopping)
+    def serve(self, app: flask.Flask, options: RunOptions, worker: Worker | None = None) -> None:
+        """Serve *app* in this process. :meth:`run` and the command do so; there is seldom a reason to call it."""
+        if options.green:
+            self.async_mode = option_rules.GREEN
+        options = replace(options, green=self.async_mode == option_rules.GREEN)
+        bounds, engine = self._core.limits, self._engine_options
+        self._core.limits = options.bounded(bounds)
+        if options.ws_compression is not None:
+            self._engine_options = replace(engine, ws_compression=options.ws_compression)
+        try:
+            self._serve(app, options, worker)
+        finally:
+            self._core.limits, self._engine_options = bounds, engine
+
+    def _serve(self, app: flask.Flask, options: RunOptions, worker: Worker | None) -> None:
+        mount = _Mount(self)
         wsgi_app = DebuggedApplication(app, evalex=True) if app.debug else app
-        self._service = stack.Service(wsgi_app, [mount], options, self._core.limits)
+        self._service = stack.Service(wsgi_app, [mount], options, self._core.limits, worker)
         self.stopping.clear()
         try:
             self._service.run()
@@ -391,6 +441,7 @@ def _special(
     on_timeout: Callable[[str], Any] | None,
     callback: Callable[..., Any] | None,
     member: Member | None,
+    ignore_queue: bool,
 ) -> Special:
     if (timeout is not None and callback is None) or (on_timeout is not None and timeout is None):
         raise ConfigurationError("timeout= says how long callback= waits: give both, and with on_timeout= all three")
@@ -398,7 +449,7 @@ def _special(
         raise ConfigurationError(f"timeout={timeout!r}: it takes a positive number of seconds")
     if on_timeout is not None and member is not None:
         on_timeout = ContextCallback(on_timeout, member)
-    return Special(as_rooms(except_ or None) or (), volatile, timeout, on_timeout)
+    return Special(as_rooms(except_ or None) or (), volatile, timeout, on_timeout, ignore_queue)
 
 
 def _connection(seen: Seen) -> Connection:

@@ -121,9 +121,7 @@ def call(
     if namespace is _GIVEN_NOTHING:
         namespace = _require(current_member(), "call").namespace
     to = to or room or _require(current_member(), "call", "to=").sid
-    return socketio.call(
-        event, *args, namespace=namespace or "/", to=to, timeout=timeout, ignore_queue=ignore_queue
-    )
+    return socketio.request(event, args, namespace, to, timeout)
 
 
 def join_room(room: Room, sid: str | None = None, namespace: str | None = None) -> None:

@@ -64,6 +64,8 @@ class GuestServer:
         finally:
             self._ready.set()
         loop.aio.run_forever()
+        if self._socketio.queue is not None:
+            self._socketio.queue.end()
         self._socketio._core.unbind()
         loop.close()
 
@@ -75,6 +77,8 @@ class GuestServer:
         self._dispatcher = core.bind(
             loop, self._runner, self._tasks, quiet, lambda peer, error: engine.fail(peer, error)
         )
+        if self._socketio.queue is not None:
+            self._socketio.queue.begin(loop, quiet)
         engine = Engine(loop, core.limits, self._socketio._engine_options, quiet, self._dispatcher.opened)
         return engine
 
@@ -184,6 +188,10 @@ class GuestExchange:
         return self
 
     server = connection
+    access_log = None  # the WSGI server has its own
+
+    def claim(self, http: object, peer: object) -> None:
+        """Nothing: the WSGI server counts its connections."""
 
     def replace(self, http: object, connection: object) -> None:
         """The WebSocket has the socket now."""

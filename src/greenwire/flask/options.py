@@ -9,8 +9,10 @@ from typing import Any
 
 import flask
 
+from ..cluster import MessageQueue
 from ..engineio.options import Options
 from ..errors import ConfigurationError
+from ..green.patch import is_patched
 from ..limits import Limits
 from ..socketio.handlers import ANY, normal_namespace
 from ..socketio.packet import Json
@@ -32,10 +34,13 @@ _IGNORED = {
     "monitor_clients": "clients are always monitored",
     "allow_unsafe_werkzeug": "run() does not use Werkzeug's server",
 }
-_THREADS = "threading"
-_GREEN = ("green", "eventlet", "gevent", "gevent_uwsgi")
+THREADS = "threading"
+DEFAULT_CHANNEL = "flask-socketio"
+GREEN = "green"
+GREEN_NAMES = (GREEN, "eventlet", "gevent", "gevent_uwsgi")
 _SWITCHES = frozenset(
-    "async_handlers always_connect manage_session allow_upgrades http_compression cors_credentials".split()
+    "async_handlers always_connect manage_session allow_upgrades http_compression ws_compression"
+    " cors_credentials".split()
 )
 
 
@@ -52,15 +57,19 @@ def check(options: dict[str, Any]) -> None:
         elif name in _SWITCHES and not isinstance(value, bool | int | None):
             raise ConfigurationError(f"{name}={value!r}: it takes True or False")
 
-def check_queue(options: dict[str, Any]) -> None:
-    """Raise where several processes are to be joined."""
-    for name in ("message_queue", "client_manager"):
-        value = options.get(name)
-        if value and not isinstance(value, ManagerFace):
-            raise ConfigurationError(
-                f"{name}={value!r}: several processes joined by a message queue are not supported yet;"
-                " leave the option out and run one process"
-            )
+
+def queue(options: dict[str, Any]) -> MessageQueue | None:
+    """What joins this server with others: ``client_manager``, or ``message_queue`` and ``channel``."""
+    manager = options.get("client_manager")
+    if isinstance(manager, MessageQueue):
+        return manager
+    if manager is not None and not isinstance(manager, ManagerFace):
+        raise ConfigurationError(
+            f"client_manager={manager!r}: give message_queue=URL instead, or an object of greenwire.cluster:"
+            " RedisQueue(url) for socketio.RedisManager(url), KombuQueue(url) for socketio.KombuManager(url)"
+        )
+    url = options.get("message_queue")
+    return MessageQueue(url, options.get("channel") or DEFAULT_CHANNEL) if url else None
 
 
 def engine_options(options: dict[str, Any]) -> Options:
@@ -93,16 +102,18 @@ def resource_path(options: dict[str, Any]) -> str:
 
 
 def async_mode(options: dict[str, Any]) -> str:
-    """What handlers run in. ``None`` and ``"threading"`` are threads."""
+    """What handlers run in: ``"threading"`` or ``"green"``. ``None`` is threads, unless ``green.patch()`` was called."""
     mode = options.get("async_mode")
-    if mode in _GREEN:
-        log.warning("async_mode=%r: handlers run in threads; greenlets come later", mode)
-    elif mode not in (None, _THREADS):
+    if mode is None:
+        return GREEN if is_patched("thread") else THREADS
+    if mode in GREEN_NAMES:
+        return GREEN
+    if mode != THREADS:
         raise ConfigurationError(
-            f"async_mode={mode!r}: use None or 'threading' for threads; {', '.join(map(repr, _GREEN))} are accepted,"
-            " and threads for now"
+            f"async_mode={mode!r}: use 'threading' for threads, or 'green' for greenlets, of which"
+            f" {', '.join(map(repr, GREEN_NAMES[1:]))} are other names"
         )
-    return _THREADS
+    return THREADS
 
 
 def namespaces(options: dict[str, Any]) -> tuple[str, ...]:

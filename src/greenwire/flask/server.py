@@ -119,7 +119,15 @@ class ServerFace:
         ignore_queue: bool = False,
     ) -> None:
         """Send an event to everybody in the namespace, or in *to*."""
-        self._socketio.emit(event, data, to=to or room, skip_sid=skip_sid, namespace=namespace, callback=callback)
+        self._socketio.emit(
+            event,
+            data,
+            to=to or room,
+            skip_sid=skip_sid,
+            namespace=namespace,
+            callback=callback,
+            ignore_queue=ignore_queue,
+        )
 
     def send(
         self,
@@ -132,7 +140,7 @@ class ServerFace:
         ignore_queue: bool = False,
     ) -> None:
         """Send *data* as the event ``message``."""
-        self.emit("message", data, to, room, skip_sid, namespace, callback)
+        self.emit("message", data, to, room, skip_sid, namespace, callback, ignore_queue)
 
     def call(
         self,
@@ -235,12 +243,16 @@ def _with_sid(event: str, fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class ManagerFace:
-    """``socketio.server.manager``: who is where."""
-
-    write_only = False
+    """``socketio.server.manager``: who is where, in this process."""
 
     def __init__(self, socketio: "SocketIO") -> None:
+        self._socketio = socketio
         self._core = socketio._core
+
+    @property
+    def write_only(self) -> bool:
+        """Whether this is no server, and only emits to the clients of others."""
+        return self._socketio.queue is not None and self._socketio._app is None
 
     def get_namespaces(self) -> list[str]:
         """Where anybody is."""

@@ -30,26 +30,27 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any, cast
 
 from ..errors import RemoteProtocolError
 from ..limits import Limits
 from ..loop import Loop
+from ..net.proxy_protocol import Header
 from ..net.server import Server, shown
 from ..quiet import QuietLog
 from . import response
 from .exchange import Exchange
 from .output import Output
 from .parser import CHUNKED, COMPLETE, LENGTH, RequestParser
-from .request import Request
 from .timer import EARLY_S, Timer
 
 log = logging.getLogger("greenwire")
 
-AccessLog = Callable[[Request, int, int, float], None]
+AccessLog = Callable[..., None]  # of request, status, bytes, seconds, and of a WebSocket's close code
 _SKIP_BYTES = 65_536  # of an unread body: reading them away is cheaper than a new connection
 
 
@@ -92,9 +93,13 @@ class HTTPConnection(asyncio.Protocol):
         "_timer",
         "_transport",
         "access_log",
+        "alive",
+        "announced",
         "body_error",
+        "head",
         "loop",
         "output",
+        "scheme",
         "server",
     )
 
@@ -106,10 +111,16 @@ class HTTPConnection(asyncio.Protocol):
         server: Server,
         quiet: QuietLog,
         access_log: AccessLog | None = None,
+        alive: Mapping[str, bytes] = response.ALIVE,
+        head: response.Head = response.head,
     ) -> None:
         self.loop = loop
         self.server = server
         self.access_log = access_log
+        self.alive = alive  # what an answer says where the connection goes on after it, by HTTP version
+        self.announced: Header | None = None  # who a proxy says that the client is, before its first byte
+        self.head = head  # how the head of an answer is written
+        self.scheme: str | None = None  # where another process has taken TLS off
         self.body_error: RemoteProtocolError | None = None  # of the exchange under way
         self._limits = limits
         self._on_request = on_request
@@ -135,12 +146,25 @@ class HTTPConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        info = transport.get_extra_info
-        scheme = "https" if info("sslcontext") is not None else "http"
-        self._parser = RequestParser(self._limits, info("peername") or "", info("sockname") or "", scheme)
+        self._parser = RequestParser(self._limits, *self.ends)
         self.output = Output(self.loop, self._transport, self._limits, self._quiet)
         self._timer.set(self.loop.now() + self._limits.keep_alive_s)
         self.server.opened(self)
+        if self._held:
+            self._advance()
+
+    @property
+    def ends(self) -> tuple[Any, Any, str]:
+        """Whose connection it is, to where, and its scheme: as its requests have them."""
+        info = self._transport.get_extra_info
+        scheme = self.scheme or ("https" if info("sslcontext") is not None else "http")
+        if self.announced is not None:
+            return self.announced.source or "", self.announced.destination or "", scheme
+        return info("peername") or "", info("sockname") or "", scheme
+
+    def begin_with(self, data: bytes) -> None:
+        """Before it is connected: *data* has been read from it already, by another process."""
+        self._held = data
 
     def data_received(self, data: bytes) -> None:
         if self._phase in _ENDING:
@@ -186,7 +210,17 @@ class HTTPConnection(asyncio.Protocol):
         self.output.resume()
         self._advance()
 
+    @property
+    def secured(self) -> ssl.SSLObject | None:
+        """The TLS of this connection."""
+        found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return found
+
     # --- called by the server
+
+    def drain(self) -> None:
+        """The next answer is the last one, and says so; an idle client may have sent its request already."""
+        self._closing = True
 
     def shutdown(self) -> None:
         """End when the exchange under way has been answered; at once when there is none."""
@@ -283,7 +317,9 @@ class HTTPConnection(asyncio.Protocol):
             self._linger()
             return
         self._exchange = None
-        self.output.write(response.plain(error.status, str(error)))
+        if self.access_log is not None:
+            self.access_log(self._parser.unreadable(), error.status, 0, 0.0)
+        self.output.write(response.plain(error.status, str(error), self.head))
         self._linger()
 
     def _regulate(self) -> None:
@@ -333,6 +369,13 @@ class HTTPConnection(asyncio.Protocol):
         """How many bytes of body there are at least: taken or not, here or still to come."""
         return self._parser.received + self._parser.left
 
+    def whole_body(self) -> bytes | None:
+        """All of the body of the request that runs, unless more is to come or some was taken."""
+        parser = self._parser
+        if parser.framing is not COMPLETE or parser.body_size != parser.received:
+            return None
+        return parser.take_body() if parser.received else b""
+
     def take_body(self) -> bytes:
         """The body's bytes that are here; more may be read instead."""
         if self._phase is not RUNNING:
@@ -356,6 +399,12 @@ class HTTPConnection(asyncio.Protocol):
         self._body_asked = True
         if waited:  # RFC 9110 10.1.1: needless once the body has begun
             self.output.write(response.CONTINUE)
+
+    def invite_body(self, fields: bytes) -> None:
+        """``100 Continue`` with header *fields*, to a client that has asked for one; again and again if one likes."""
+        if self._parser.expects_continue and self._phase is RUNNING:
+            self._body_asked = True
+            self.output.write(b"HTTP/1.1 100 Continue\r\n%b\r\n" % fields)
 
     def _fail_body(self, error: RemoteProtocolError) -> None:
         """Nothing more of the body will come; the exchange hears why, and nobody can follow it."""
@@ -394,12 +443,14 @@ class HTTPConnection(asyncio.Protocol):
         if self._closing or not parser.keep_alive:
             return False
         framing = parser.framing
+        if framing is COMPLETE:
+            return True
         if framing is LENGTH:  # a rest that is small, and sure to come without our asking
             return parser.left <= _SKIP_BYTES and not self._client_waits
         if framing is CHUNKED and final:
             self._skip_chunks()
             return self.body_ended
-        return framing is COMPLETE
+        return False
 
     @property
     def _client_waits(self) -> bool:
@@ -422,9 +473,9 @@ class HTTPConnection(asyncio.Protocol):
         self._closing = True
 
     def answered(self, keep: bool) -> None:
-        """The answer has been written to its end."""
+        """The answer has been written to its end. *keep*: the connection survives, and the answer says so."""
         self._exchange = None
-        if not keep or not self.survives(final=True):
+        if not keep:
             self._part()
         elif self._parser.framing is COMPLETE:
             self._next()

@@ -123,6 +123,10 @@ class Exchange:
         """What has come of the body since the last call. Asks the client for more (100-continue, reading)."""
         return b"" if self._answer is OVER else self.connection.take_body()
 
+    def whole_body(self) -> bytes | None:
+        """The body, where all of it is here; else ``None``, and it can be taken bit by bit."""
+        return self.connection.whole_body()
+
     @property
     def body_ended(self) -> bool:
         """Whether the whole body has come. Once the answer is over the connection's body is the next request's."""
@@ -134,6 +138,11 @@ class Exchange:
         if self._answer is OVER:
             return RemoteProtocolError("the request has been answered")
         return self.connection.body_error
+
+    def invite_body(self, fields: bytes) -> None:
+        """Send ``100 Continue`` with *fields*, where the client waits for one and no answer has begun."""
+        if self._answer is WAITING:
+            self.connection.invite_body(fields)
 
     @property
     def body_status(self) -> int:
@@ -152,24 +161,18 @@ class Exchange:
         if self._answer is not WAITING:
             return
         request, connection = self.request, self.connection
-        bodiless = status in _BODILESS
-        silent = bodiless or request.method == "HEAD"
-        length = len(body) if fields.length is None else fields.length
-        if not silent and length != len(body):
+        if status in _BODILESS or request.method == "HEAD":
+            framing, body = self._without_body(status, fields, body), b""
+        elif fields.length is None or fields.length == len(body):
+            framing = b"Content-Length: %d\r\n" % len(body)
+        else:
             self._begin(status, line, fields)
             self.write(body)
             self.end()
             return
         keep = connection.survives(final=True) and not fields.close
-        unknown = silent and fields.length is None and not body  # HEAD answered without the body's length
-        framing = b"" if bodiless or unknown else b"Content-Length: %d\r\n" % length
-        if not keep:
-            framing += response.CLOSE
-        elif request.version == "1.0":
-            framing += response.KEEP_ALIVE
-        head = response.head(line, fields, framing)
-        if silent:
-            body = b""
+        framing += connection.alive[request.version] if keep else response.CLOSE
+        head = connection.head(line, fields, framing)
         if len(body) > _JOIN_BYTES:
             connection.output.write(head)
             connection.output.write(body)
@@ -178,6 +181,14 @@ class Exchange:
         self._status = status
         self._written = len(body)
         self._over(keep)
+
+    def _without_body(self, status: int, fields: response.Fields, body: bytes) -> bytes:
+        """The framing of an answer that has no body, whatever is written."""
+        if status in _BODILESS:
+            return b""
+        if fields.length is None and not body:  # HEAD, answered without the body's length
+            return b""
+        return b"Content-Length: %d\r\n" % (len(body) if fields.length is None else fields.length)
 
     # --- the answer, bit by bit
 
@@ -204,10 +215,10 @@ class Exchange:
         if endless or fields.close or not self.connection.survives(final=False):
             self.connection.close_after_answer()
             framing += response.CLOSE
-        elif version == "1.0":
-            framing += response.KEEP_ALIVE
+        else:
+            framing += self.connection.alive[version]
         self._answer = STREAMING
-        self.connection.output.write(response.head(line, fields, framing))
+        self.connection.output.write(self.connection.head(line, fields, framing))
 
     def begin(self, status: int, line: bytes, fields: response.Fields, data: bytes) -> None:
         """The head, encoded already, and the first bytes of the body."""
@@ -235,6 +246,23 @@ class Exchange:
         else:
             write(b"%x\r\n%b\r\n" % (len(data), data))
 
+    def lend(self, status: int, line: bytes, fields: response.Fields) -> int | None:
+        """Send the head, and lend a descriptor of the socket for a body of known length; :meth:`give_back` ends that.
+
+        None where the socket is not to be had: for TLS, while older bytes wait, and when the client is gone.
+        """
+        self._begin(status, line, fields)
+        if self._answer is not STREAMING or self._silent:
+            return None
+        return self.connection.output.lend()
+
+    def give_back(self, sent: int) -> None:
+        """*sent* bytes of the body have been written to what was lent, and no more will be."""
+        self._written += sent
+        if self._left is not None:
+            self._left -= sent
+        self.end()
+
     def end(self) -> None:
         """The body is complete."""
         if self._answer is not STREAMING:
@@ -245,7 +273,7 @@ class Exchange:
             return
         if self._chunked:
             self.connection.output.write(response.LAST_CHUNK)
-        self._over(keep=True)
+        self._over(self.connection.survives(final=True))
 
     def cut(self) -> None:
         """Break off: the connection ends in a way that tells the client that the body is not complete."""
@@ -255,6 +283,11 @@ class Exchange:
         reset = self._answer is STREAMING and not self._chunked and self._left is None
         self._close_books()
         self.connection.cut(reset)
+
+    def flush(self) -> None:
+        """Give the kernel what was written, without waiting for the end of the turn."""
+        if not self.gone:
+            self.connection.output.flush()
 
     @property
     def buffered(self) -> int:
@@ -278,8 +311,14 @@ class Exchange:
         """
         if self._answer is not WAITING or not self.wants_upgrade:
             raise RuntimeError(f"{self!r} cannot be upgraded")
-        self._status = 101
-        self._close_books()
+        self._finish()  # what takes over writes the line in the access log, when it has ended
+        return self.connection.hand_over()
+
+    def pass_on(self) -> "tuple[asyncio.Transport, bytes]":
+        """Likewise, to whoever will answer this request in our place."""
+        if self._answer is not WAITING:
+            raise RuntimeError(f"{self!r} is answered already")
+        self._finish()
         return self.connection.hand_over()
 
     def abandon(self) -> None:
@@ -302,9 +341,12 @@ class Exchange:
         self._close_books()
         self.connection.answered(keep)
 
-    def _close_books(self) -> None:
+    def _finish(self) -> None:
         self._answer = OVER
         self.on_abandoned = self.on_body = None
+
+    def _close_books(self) -> None:
+        self._finish()
         access_log = self.connection.access_log
         if access_log is not None:
             seconds = self.connection.loop.now() - self._started_at

@@ -6,6 +6,7 @@ It also knows whether the client keeps up. While the transport holds more than h
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from ..limits import Limits
@@ -75,6 +76,19 @@ class Output:
                 transport.write(data)
         else:
             transport.write(b"".join(parts))
+
+    def lend(self) -> int | None:
+        """A descriptor of the socket, to be closed by the borrower, while nothing waits to be written before."""
+        self.flush()
+        transport = self._transport
+        sock = transport.get_extra_info("socket")
+        secured = transport.get_extra_info("sslcontext") is not None
+        if secured or sock is None or transport.is_closing() or transport.get_write_buffer_size():
+            return None
+        try:
+            return os.dup(sock.fileno())
+        except OSError:  # there are no more descriptors: it is no reason to fail
+            return None
 
     @property
     def buffered(self) -> int:

@@ -73,6 +73,7 @@ class RequestParser:
         "_error",
         "_fed",
         "_fields",
+        "_has_more",
         "_head_bytes",
         "_host",
         "_limits",
@@ -107,24 +108,32 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         self._substituted = False  # _parser is one that knows only this message's body
         self._head_bytes = limits.request_line_bytes + limits.header_bytes + 4
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._tail = b""  # the last bytes fed: CRLF CRLF may come in two pieces
+        self.keep_alive = False
+        self._forget_body()
         self.next()
 
     def next(self) -> None:
         """Forget the message that has ended; the next bytes begin a new one."""
+        if self._has_more:
+            self._forget_body()
+        self._url = b""
+        self._fed = 0  # bytes of the head; after it, bytes of the body with its framing
+        self.request: Request | None = None
+        self.framing = IN_HEAD
+
+    def _forget_body(self) -> None:
+        """Back to what holds for a message that is only a head, as most are."""
+        self._has_more = False  # a body, an expectation, an upgrade
         if self._substituted:
             self._parser = httptools.HttpRequestParser(self)
             self._substituted = False
         self._body_follows = False  # although llhttp thinks that the message has ended, for an upgrade
-        self._url = b""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._fed = 0  # bytes of the head; after it, bytes of the body with its framing
-        self._tail = b""  # the last bytes fed: CRLF CRLF may come in two pieces
+        self._fields = []  # trailers
+        self._tail = b""
         self._chunks = 0
-        if self._parts:
-            self._parts = []
-        self.request: Request | None = None
-        self.framing = IN_HEAD
-        self.keep_alive = False
+        self._parts = []
         self.expects_continue = False
         self.wants_upgrade = False
         self.left = 0  # bytes of a body of known length that have not come yet
@@ -140,6 +149,10 @@ class RequestParser:
         """Whether a byte of the message has come."""
         return self._fed > 0
 
+    def unreadable(self) -> Request:
+        """What stands for a request that could not be read, in the access log."""
+        return Request("-", "-", "", "", "1.1", [], self._peer, self._local, self._scheme)
+
     # --- feeding
 
     def feed(self, data: bytes, at: int) -> int:
@@ -152,7 +165,7 @@ class RequestParser:
         if framing is LENGTH:
             end = min(end, at + self.left)
             self.left -= end - at
-        else:
+        elif framing is CHUNKED or self._tail or data.find(_END, at) != end - 4:  # else a whole head, and no more
             end = self._boundary(data, at, end)
         self._fed += end - at
         if framing is IN_HEAD and self._fed > self._head_bytes:
@@ -291,7 +304,9 @@ class RequestParser:
                 if authority is not None:  # RFC 9112 3.2.2: the target's own host wins
                     headers[at] = ("host", authority)
                 self._host = value
-            elif name == "content-length":
+                continue
+            self._has_more = True
+            if name == "content-length":
                 self._judge_length(int(value))
             elif name == "transfer-encoding":
                 self._judge_coding(version, value)

@@ -1,5 +1,6 @@
 """One HTTP request's head, as data."""
 
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ..errors import RemoteProtocolError
@@ -13,7 +14,7 @@ class Request:
     sockets.
     """
 
-    __slots__ = ("headers", "local", "method", "path", "peer", "query", "scheme", "target", "version")
+    __slots__ = ("extra", "headers", "local", "method", "path", "peer", "query", "scheme", "target", "version")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Request:
         self.peer = peer
         self.local = local
         self.scheme = scheme
+        self.extra: dict[str, Any] | None = None  # more for the environ, of the connection: a client certificate
 
     def get(self, name: str) -> str | None:
         """The value of header *name* (lower case); several fields of one name are joined."""

@@ -1,6 +1,7 @@
 """The bytes of an answer's head."""
 
 import re
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
@@ -9,7 +10,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
 SERVER = b"Server: greenwire\r\n"
 CLOSE = b"Connection: close\r\n"
-KEEP_ALIVE = b"Connection: keep-alive\r\n"
+ALIVE = {"1.1": b"", "1.0": b"Connection: keep-alive\r\n"}  # by HTTP version
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -25,6 +26,11 @@ _SPECIAL = _HOP_BY_HOP | {"content-length", "date", "server"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _NAMES: dict[str, str] = {}  # names that have been judged: in lower case where they are special, else ""
 _NAMES_KEPT = 1_024
+# Headers that have been judged, and nothing is to be noted of: most applications send the same few again and again.
+_LINES_JUDGED: dict[tuple[str, str], bytes] = {}
+_LINES_JUDGED_KEPT = 1_024
+_JUDGED_BYTES = 256
+_VARYING = frozenset("set-cookie etag last-modified location content-range content-disposition expires".split())
 
 
 class Fields:
@@ -44,29 +50,47 @@ class Fields:
 def encode(headers: list[tuple[str, str]]) -> Fields:
     """Judge and encode *headers*; hop-by-hop fields are left out. Raises ValueError that names the header."""
     fields = Fields()
-    lines: list[str] = []
+    lines: list[bytes] = []
     try:
-        for name, value in headers:
-            special = _NAMES[name] if name in _NAMES else _judge_name(name)
-            if special and not _note(fields, special, value):
-                continue
-            lines.append(name + ": " + value + "\r\n")
-        block = "".join(lines).encode("latin-1")
+        for header in headers:
+            line = _LINES_JUDGED.get(header)
+            lines.append(_judge(fields, header) if line is None else line)
     except (TypeError, ValueError) as error:
-        raise ValueError(_first_bad(headers) or str(error)) from None
-    # One look at the whole instead of one at each value: to split a response takes a line end too many.
-    if block.count(b"\r") != len(lines) or block.count(b"\n") != len(lines) or b"\0" in block:
-        raise ValueError(_first_bad(headers) or "response headers have line breaks")
-    fields.block = block
+        bad = _first_bad(headers)
+        if bad is None and any(isinstance(header, list) for header in headers):  # not PEP 3333's, but clear enough
+            return encode([(name, value) for name, value in headers])
+        raise ValueError(bad or str(error)) from None
+    fields.block = b"".join(lines)
     return fields
+
+
+def _judge(fields: Fields, header: tuple[str, str]) -> bytes:
+    """The line of *header*, or nothing; what the framing has to know of it is noted in *fields*."""
+    if not isinstance(header, tuple):
+        raise TypeError("a response header is a pair of name and value")
+    name, value = header
+    special = _NAMES[name] if name in _NAMES else _judge_name(name)
+    if special and not _note(fields, special, value):
+        return b""
+    line = (name + ": " + value + "\r\n").encode("latin-1")  # a TypeError, where one is no string
+    if line.count(b"\r") != 1 or line.count(b"\n") != 1 or b"\0" in line:  # to split a response takes one more
+        raise ValueError("response headers have line breaks")
+    if not special and len(_LINES_JUDGED) < _LINES_JUDGED_KEPT and _is_worth_keeping(name, line):
+        _LINES_JUDGED[name, value] = line
+    return line
+
+
+def _is_worth_keeping(name: str, line: bytes) -> bool:
+    return len(line) <= _JUDGED_BYTES and name.lower() not in _VARYING
 
 
 def _note(fields: Fields, name: str, value: str) -> bool:
     """Take down what the framing has to know; whether the field itself is to be sent."""
     if name == "content-length":
-        if not (value.isascii() and value.isdigit()) or fields.length not in (None, int(value)):
+        length = int(value) if value.isascii() and value.isdigit() else -1
+        if length < 0 or (fields.length is not None and fields.length != length):
             raise ValueError(f"response header Content-Length: {value!r} is not one length")
-        fields.length = int(value)
+        fields.length = length
     elif name == "date":
         fields.dated = True
     elif name == "server":
@@ -134,7 +158,22 @@ def head(line: bytes, fields: Fields, framing: bytes) -> bytes:
     return b"%bServer: greenwire\r\n%b%b%b\r\n" % (line, date(), fields.block, framing)
 
 
-def plain(code: int, message: str) -> bytes:
+Head = Callable[[bytes, Fields, bytes], bytes]
+
+
+def head_without(*, server: bool, date: bool) -> Head:
+    """A :func:`head` that leaves fields of ours out: Server where *server* is false, Date where *date* is."""
+    if server and date:
+        return head
+
+    def write(line: bytes, fields: Fields, framing: bytes) -> bytes:
+        fields.named, fields.dated = fields.named or not server, fields.dated or not date
+        return head(line, fields, framing)
+
+    return write
+
+
+def plain(code: int, message: str, head: Head = head) -> bytes:
     """A complete answer in plain text, after which the connection ends."""
     body = message.encode() + b"\n"
     fields = encode([("Content-Type", "text/plain; charset=utf-8")])

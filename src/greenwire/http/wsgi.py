@@ -3,8 +3,7 @@
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from io import BytesIO
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import NotRunningError, TruncatedBodyError
@@ -15,7 +14,8 @@ from .exchange import Exchange
 from .request import Request
 from .waiting import ThreadWaiter, Waiter
 from .wsgi_answer import ClientGone, WSGIAnswer
-from .wsgi_input import BodyInput
+from .wsgi_file import FileWrapper
+from .wsgi_input import NO_INPUT, BodyInput, WholeInput
 
 log = logging.getLogger("greenwire")
 
@@ -30,50 +30,46 @@ _KEYS: dict[str, str | None] = {  # of header names; None: the header is not pas
 _KEYS_KEPT = 1_024
 
 
-class FileWrapper:
-    """``wsgi.file_wrapper``: a file as an iterable of blocks."""
-
-    def __init__(self, file: Any, block_bytes: int = 65_536) -> None:
-        self._read = file.read
-        self._block_bytes = block_bytes
-        if hasattr(file, "close"):
-            self.close = file.close
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self._read(self._block_bytes):
-            yield data
-
-
-
 def environ_of(request: Request, *, multithread: bool = True) -> Environ:
     """The environ of *request*, with an empty ``wsgi.input``."""
-    path, local, peer = request.path, request.local, request.peer
+    return _filled(_ground_of(request, multithread), request)
+
+
+def _ground_of(request: Request, multithread: bool) -> Environ:
+    """What the requests to one address have in common."""
     # A Unix socket has neither name nor port, and PEP 3333 wants both.
-    server = local if local.__class__ is tuple else _of_host(request)
-    environ: Environ = {
-        "REQUEST_METHOD": request.method,
+    server = request.local if request.local.__class__ is tuple else _of_host(request)
+    return {
         "SCRIPT_NAME": "",
-        "PATH_INFO": path if path[:1] == "/" else "",  # OPTIONS *
-        "QUERY_STRING": request.query,
-        "RAW_URI": request.target,
-        "REQUEST_URI": request.target,
-        "SERVER_PROTOCOL": "HTTP/1.1" if request.version == "1.1" else "HTTP/1.0",
         "SERVER_NAME": server[0],
         "SERVER_PORT": str(server[1]),
-        "REMOTE_ADDR": peer[0] if peer.__class__ is tuple else "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
-        "wsgi.input": BytesIO(),
+        "wsgi.input": NO_INPUT,
         # The input ends with the body; Werkzeug reads chunked bodies only where it is told so.
         "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
         "wsgi.multithread": multithread,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
     }
+
+
+def _filled(environ: Environ, request: Request) -> Environ:
+    """With what *request* itself says."""
+    path, peer = request.path, request.peer
+    environ["REQUEST_METHOD"] = request.method
+    environ["PATH_INFO"] = path if path[:1] == "/" else ""  # OPTIONS *
+    environ["QUERY_STRING"] = request.query
+    environ["RAW_URI"] = environ["REQUEST_URI"] = request.target
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version == "1.1" else "HTTP/1.0"
+    environ["wsgi.errors"] = sys.stderr
     if peer.__class__ is tuple:
-        environ["REMOTE_PORT"] = str(peer[1])
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = peer[0], str(peer[1])
+    else:
+        environ["REMOTE_ADDR"] = ""
+    if request.extra:
+        environ.update(request.extra)
     for name, value in request.headers:
         key = _KEYS[name] if name in _KEYS else _key(name)
         if key is None:
@@ -121,20 +117,33 @@ class Gateway:
         self._debug = debug
         self._multithread = multithread
         self._new_waiter = new_waiter
+        self._ground: tuple[object, str, Environ] = (None, "", {})  # of the address that was asked last
 
     def handle(self, exchange: Exchange) -> None:
         """Have the application answer *exchange*."""
-        body = exchange.take_body() if exchange.body_ended else None
-        self._start(self._run, exchange, body)
+        self._start(self._run, exchange, exchange.whole_body())
 
     def _run(self, exchange: Exchange, body: bytes | None) -> None:
         """In the application's thread. Nothing gets out of here: this is where user code fails."""
         answer = WSGIAnswer(exchange, self._loop, self._limits, self._new_waiter)
-        environ = environ_of(exchange.request, multithread=self._multithread)
+        self._call(exchange, self._environ(exchange, body), answer)
+
+    def _environ(self, exchange: Exchange, body: bytes | None) -> Environ:
+        """*body*: all of it, where it has come already."""
+        request = exchange.request
+        local, scheme, ground = self._ground
+        if request.local != local or request.scheme != scheme:
+            ground = _ground_of(request, self._multithread)
+            if request.local.__class__ is tuple:
+                self._ground = request.local, request.scheme, ground
+        environ = _filled(ground.copy(), request)
         if body is None:
             environ["wsgi.input"] = BodyInput(exchange, self._loop, self._new_waiter)
         elif body:
-            environ["wsgi.input"] = BytesIO(body)
+            environ["wsgi.input"] = WholeInput(body)
+        return environ
+
+    def _call(self, exchange: Exchange, environ: Environ, answer: WSGIAnswer) -> None:
         result: Iterable[bytes] = ()
         try:
             result = self._app(environ, answer.start_response)
@@ -143,11 +152,18 @@ class Gateway:
             log.debug("nobody is left to answer %r", exchange)
         except TruncatedBodyError as error:  # the client's fault: no traceback
             answer.fail(exchange.body_status, f"{error}\n")
-        except BaseException:  # also SystemExit: an application does not end the server from here
-            log.exception("the application failed at %s %s", exchange.request.method, exchange.request.target)
-            answer.fail(500, traceback.format_exc() if self._debug else "Internal Server Error\n")
+        except BaseException as error:  # also SystemExit: an application does not end the server from here
+            self._failed(exchange, answer, error)
         finally:
-            self._close(result, exchange)
+            if result.__class__ is not list:
+                self._close(result, exchange)
+
+    def _failed(self, exchange: Exchange, answer: WSGIAnswer, error: BaseException) -> None:
+        log.error(
+            "the application failed at %s %s", exchange.request.method, exchange.request.target, exc_info=error
+        )
+        text = "".join(traceback.format_exception(error)) if self._debug else "Internal Server Error\n"
+        answer.fail(500, text)
 
     @staticmethod
     def _close(result: Iterable[bytes], exchange: Exchange) -> None:

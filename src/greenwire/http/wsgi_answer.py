@@ -6,6 +6,7 @@ sent piece by piece as the application yields it, without waiting for the next p
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
@@ -14,9 +15,10 @@ from typing import Any
 
 from ..limits import Limits
 from ..loop import Loop
-from . import response
+from . import response, wsgi_file
 from .exchange import Exchange
-from .waiting import Waiter
+from .waiting import ThreadWaiter, Waiter
+from .wsgi_file import FileWrapper
 
 log = logging.getLogger("greenwire")
 
@@ -51,6 +53,7 @@ class WSGIAnswer:
         "_code",
         "_exchange",
         "_fields",
+        "_limits",
         "_line",
         "_loop",
         "_new_waiter",
@@ -64,6 +67,7 @@ class WSGIAnswer:
         self, exchange: Exchange, loop: Loop, limits: Limits, new_waiter: Callable[[], Waiter]
     ) -> None:
         self._exchange = exchange
+        self._limits = limits
         self._loop = loop
         self._new_waiter = new_waiter
         self._waiter: Waiter | None = None
@@ -117,7 +121,12 @@ class WSGIAnswer:
     def deliver(self, result: Iterable[bytes]) -> None:
         """Send what the application has returned."""
         if (result.__class__ is list or result.__class__ is tuple) and self._state is _NOTHING:
-            self._complete(b"".join(result))
+            body, fields = b"".join(result), self._fields
+            if fields is not None:
+                self._state = _ALL
+                self._loop.post(self._exchange.send, self._code, self._line, fields, body)
+                return
+        if result.__class__ is FileWrapper and self._send_file(result):
             return
         for data in result:
             if self._state is _NOTHING:
@@ -147,6 +156,34 @@ class WSGIAnswer:
         fields = self._head()
         self._state = _ALL
         self._loop.post(self._exchange.send, self._code, self._line, fields, body)
+
+    def _send_file(self, wrapper: FileWrapper) -> bool:
+        """By the kernel, where it can; see wsgi_file.py."""
+        exchange, extent = self._exchange, wsgi_file.extent_of(wrapper.file)
+        threads = self._new_waiter is ThreadWaiter  # in the loop's own thread nobody may wait for a socket
+        if extent is None or not threads or self._state is not _NOTHING or exchange.request.method == "HEAD":
+            return False
+        fields = self._head()
+        if fields.length is None:
+            fields.length = extent.size
+        if not 0 < fields.length <= extent.size:
+            return False
+        self._state = _HEAD
+        lent = self._loop.ask(exchange.lend, self._code, self._line, fields)
+        if lent is None:  # the head is on its way; the body goes the usual one
+            return False
+        try:
+            sent = wsgi_file.send(lent, extent, fields.length, self._limits, lambda: exchange.gone)
+        except wsgi_file.NotPossible:
+            return False
+        except wsgi_file.ReaderGone:
+            self._loop.post(exchange.cut)
+            raise ClientGone("the client has gone away, or reads nothing") from None
+        finally:
+            os.close(lent)
+        self._loop.post(exchange.give_back, sent)
+        self._state = _ALL
+        return True
 
     def _head(self) -> response.Fields:
         if self._fields is None:

@@ -8,18 +8,54 @@ A body that ends early, is malformed or comes too slowly raises :class:`Truncate
 read: nobody takes half an upload for a whole one.
 """
 
+import io
 from collections.abc import Callable, Iterator
 
 from ..errors import RemoteProtocolError, TruncatedBodyError
 from ..loop import Loop
+from . import response
 from .exchange import Exchange
 from .waiting import Waiter
 
+Headers = list[tuple[str, str]]
 
-class BodyInput:
+
+class _Uninvited:
+    """No client waits for a 100, since the body is here."""
+
+    def set_hundred_continue_response_headers(self, headers: Headers) -> None:
+        """Nothing."""
+
+    def send_hundred_continue_response(self) -> None:
+        """Nothing."""
+
+
+class WholeInput(_Uninvited, io.BytesIO):
+    """A body that has come already."""
+
+
+class NoInput(_Uninvited, io.BufferedIOBase):
+    """No body. It has no state, so one does for all requests: closing it closes nothing."""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Nothing."""
+        return b""
+
+    read1 = readline = read
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+NO_INPUT = NoInput()
+
+
+class BodyInput(io.BufferedIOBase):
     """File-like, for the thread that runs the application. All methods may switch."""
-
-    __slots__ = ("_at", "_ended", "_error", "_exchange", "_loop", "_new_waiter", "_piece", "_taken", "_waiter")
 
     def __init__(self, exchange: Exchange, loop: Loop, new_waiter: Callable[[], Waiter]) -> None:
         self._exchange = exchange
@@ -31,6 +67,18 @@ class BodyInput:
         self._taken = b""  # for the loop to hand over
         self._ended = False
         self._error: RemoteProtocolError | None = None
+        self._fields = b""  # to be sent with 100 Continue
+
+    # --- 100 Continue, which is sent at the first read otherwise
+
+    def set_hundred_continue_response_headers(self, headers: Headers) -> None:
+        """Header fields for the ``100 Continue``. Raises ValueError for one that cannot be sent."""
+        self._fields = response.encode(headers).block
+
+    def send_hundred_continue_response(self) -> None:
+        """Send it now, with these fields, if the client waits for one. To be called once for each that it expects."""
+        self._loop.post(self._exchange.invite_body, self._fields)
+        self._fields = b""
 
     # --- what PEP 3333 asks for
 
@@ -65,23 +113,8 @@ class BodyInput:
                 room -= len(part)
         return b"".join(parts)
 
-    def readlines(self, hint: int | None = -1) -> list[bytes]:
-        """The lines that are left; no more once they make *hint* bytes."""
-        lines: list[bytes] = []
-        size = 0
-        for line in self:
-            lines.append(line)
-            size += len(line)
-            if hint is not None and 0 < hint <= size:
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line
-
     def readable(self) -> bool:
-        """It is."""
+        """It is. (Lines, iteration and the rest are ``io``'s own, made of the methods above.)"""
         return True
 
     # --- pieces
@@ -102,6 +135,8 @@ class BodyInput:
         if self._at < len(self._piece):
             return True
         if not self._ended and self._error is None:
+            if self._fields:
+                self.send_hundred_continue_response()
             if self._waiter is None:
                 self._waiter = self._new_waiter()
             if not self._loop.ask(self._fetch):

@@ -1,4 +1,4 @@
-"""From an address, as a user writes it, to listening sockets and TLS contexts.
+"""From an address, as a user writes it, to listening sockets.
 
 ===================  ==========================================================================
 ``host``             what is listened on
@@ -9,7 +9,10 @@
 ``"localhost"``      127.0.0.1 and ::1, as far as the machine has them: browsers try either one
 a name               every address it resolves to that is on this machine
 ``"unix:/path"``     a Unix socket; a file that a dead server has left behind is replaced
+``"fd://3"``         a socket that listens already, opened by whoever has started us (systemd)
 ===================  ==========================================================================
+
+:func:`listen_on` takes several as texts: ``host:port``, ``[::]:port``, ``unix:/path``, ``fd://3``.
 
 All sockets of one call have one port, also for port 0. ``SO_REUSEADDR`` is on, so that a restart does not wait
 for connections in TIME_WAIT. ``SO_REUSEPORT`` is off: with it a second server on the same port starts without
@@ -20,13 +23,16 @@ Every failure is a :class:`BindError` of one line: the address, the reason, what
 
 import errno
 import os
+import shutil
 import socket
-import ssl
 import stat
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from ..errors import BindError, ConfigurationError
+from ..errors import BindError
 
 UNIX = "unix:"
+FD = "fd://"
 _PORT_TRIES = 16  # for port 0 in two families: the first one's port may be taken in the second
 
 _Address = tuple[socket.AddressFamily, str]
@@ -46,15 +52,22 @@ _UNIX_REASONS = {
 
 
 def listen(
-    host: str | None, port: int | str, *, backlog: int, unix_mode: int | None = None
+    host: str | None,
+    port: int | str,
+    *,
+    backlog: int,
+    unix_mode: int | None = None,
+    unix_owner: str | None = None,
 ) -> list[socket.socket]:
     """Listen on *host* and *port*; give the non-blocking listening sockets.
 
-    *unix_mode* sets the permissions of a Unix socket's file, before anybody can connect to it.
-    Raises :class:`BindError`.
+    *unix_mode* and *unix_owner* (``user``, ``user:group`` or ``:group``) are those of a Unix socket's file, before
+    anybody can connect to it. Raises :class:`BindError`.
     """
     if host is not None and host.startswith(UNIX):
-        return [_listen_unix(host.removeprefix(UNIX), backlog, unix_mode)]
+        return [_listen_unix(host.removeprefix(UNIX), backlog, unix_mode, unix_owner)]
+    if host is not None and host.startswith(FD):
+        return [_inherit(host)]
     number = _port(port)
     addresses = _resolve(host, number)
     for _ in range(_PORT_TRIES - 1):
@@ -64,6 +77,43 @@ def listen(
             if number or not _in_use(error):
                 raise
     return _listen_all(host, addresses, number, backlog)
+
+
+class Bind(NamedTuple):
+    """Where to listen, for :func:`listen`."""
+
+    host: str | None
+    port: int
+
+
+def parse_bind(text: str) -> Bind:
+    """``host:port``, ``:port`` (every address), ``[::1]:port``, ``unix:/path`` or ``fd://3``.
+
+    Raises :class:`BindError` that says which of these it may be.
+    """
+    if text.startswith((UNIX, FD)):
+        return Bind(text, 0)
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or (":" in host and not bracketed) or not port:
+        raise BindError(f"bind {text!r}: write HOST:PORT, [::1]:PORT, unix:/path/to/socket or fd://3")
+    return Bind(host[1:-1] if bracketed else host, _port(port))
+
+
+def listen_on(
+    binds: Iterable[str], *, backlog: int, unix_mode: int | None = None, unix_owner: str | None = None
+) -> list[socket.socket]:
+    """Listen on each of *binds*, or on none: where one fails, those before it are closed again."""
+    sockets: list[socket.socket] = []
+    try:
+        for text in binds:
+            host, port = parse_bind(text)
+            sockets += listen(host, port, backlog=backlog, unix_mode=unix_mode, unix_owner=unix_owner)
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
 
 
 def url_of(sock: socket.socket, secure: bool) -> str:
@@ -185,10 +235,43 @@ def _not_here(error: BindError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in absent
 
 
+# --- inherited
+
+
+class Inherited(socket.socket):
+    """A listening socket that somebody else has opened, and whose file, if any, is his to remove."""
+
+
+def _inherit(text: str) -> Inherited:
+    number = text.removeprefix(FD)
+    if not (number.isascii() and number.isdigit()):
+        raise BindError(f"cannot listen on {text}: write fd:// and the number of a descriptor, as in fd://3")
+    try:
+        sock = Inherited(fileno=int(number))
+    except (OSError, OverflowError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise BindError(f"cannot listen on {text}: {reason}; is it handed down by the process above?") from None
+    if not _listens(sock):
+        sock.detach()  # it is not ours to close
+        raise BindError(f"cannot listen on {text}: it is not a listening stream socket")
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
+
+
+def _listens(sock: socket.socket) -> bool:
+    if sock.type != socket.SOCK_STREAM:
+        return False
+    try:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except (OSError, AttributeError):  # macOS does not tell for all kinds
+        return True
+
+
 # --- Unix
 
 
-def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
+def _listen_unix(path: str, backlog: int, mode: int | None, owner: str | None) -> socket.socket:
     if not path:
         raise BindError("cannot listen on 'unix:': the path is missing; write unix:/path/to/socket")
     if not hasattr(socket, "AF_UNIX"):
@@ -197,14 +280,31 @@ def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
+        if owner is not None:
+            _give_to(path, owner)
         if mode is not None:
             os.chmod(path, mode)  # before listen(): until then nobody can connect
         sock.listen(backlog)
         sock.setblocking(False)
+    except BindError:
+        sock.close()
+        os.unlink(path)
+        raise
     except (OSError, ValueError) as error:
         sock.close()
         raise _bind_error(f"unix:{path}", error, _UNIX_REASONS) from error
     return sock
+
+
+def _give_to(path: str, owner: str) -> None:
+    user, _, group = owner.partition(":")
+    try:
+        shutil.chown(path, user or None, group or None)  # type: ignore[arg-type]  # typeshed: not both None
+    except LookupError as error:
+        raise BindError(f"cannot listen on unix:{path}: unix_owner {owner!r}: {error}") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise BindError(f"cannot listen on unix:{path}: unix_owner {owner!r}: {reason}") from None
 
 
 def _remove_stale(path: str) -> None:
@@ -233,92 +333,3 @@ def _somebody_listens(path: str) -> bool:
         except OSError:  # a full backlog, no permission: somebody may be there
             return True
     return True
-
-
-# --- TLS
-
-
-def server_context(
-    certfile: str | os.PathLike[str],
-    keyfile: str | os.PathLike[str] | None = None,
-    password: str | None = None,
-    ca_certs: str | os.PathLike[str] | None = None,
-    cert_reqs: ssl.VerifyMode | int | None = None,
-    ciphers: str | None = None,
-) -> ssl.SSLContext:
-    """A context for a server: TLS 1.2 or later, HTTP/1.1 by ALPN.
-
-    With *ca_certs* clients may show a certificate; ``cert_reqs=ssl.CERT_REQUIRED`` demands one.
-    Raises :class:`ConfigurationError` that names the file.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    _load_certificate(context, certfile, keyfile, password)
-    if ca_certs is not None:
-        _load_authorities(context, ca_certs)
-    reqs = ssl.VerifyMode(cert_reqs) if cert_reqs is not None else None
-    if reqs not in (None, ssl.CERT_NONE) and ca_certs is None:
-        raise ConfigurationError("cert_reqs asks for client certificates: ca_certs must say whose to trust")
-    if reqs is not None:
-        context.verify_mode = reqs
-    elif ca_certs is not None:
-        context.verify_mode = ssl.CERT_OPTIONAL
-    if ciphers is not None:
-        try:
-            context.set_ciphers(ciphers)
-        except ssl.SSLError:
-            raise ConfigurationError(f"ciphers {ciphers!r}: OpenSSL knows no cipher of that name") from None
-    return context
-
-
-def _load_certificate(
-    context: ssl.SSLContext,
-    certfile: str | os.PathLike[str],
-    keyfile: str | os.PathLike[str] | None,
-    password: str | None,
-) -> None:
-    for what, path in (("certfile", certfile), ("keyfile", keyfile)):
-        if path is not None:
-            _must_read(what, path)
-
-    asked = False
-
-    def ask() -> str:  # OpenSSL would ask at the terminal, and a server has none
-        nonlocal asked
-        asked = True
-        if password is None:
-            raise ConfigurationError(f"keyfile {keyfile or certfile}: it is encrypted; pass its password")
-        return password
-
-    try:
-        context.load_cert_chain(certfile, keyfile, ask)
-    except ssl.SSLError as error:
-        raise ConfigurationError(_certificate_error(error, certfile, keyfile, asked)) from None
-
-
-def _certificate_error(error: ssl.SSLError, certfile: object, keyfile: object, encrypted: bool) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
-        return f"keyfile {keyfile or certfile}: it is not the key of the certificate in {certfile}"
-    if encrypted:  # OpenSSL 3 gives no reason; there is hardly another one
-        return f"keyfile {keyfile or certfile}: the password is wrong"
-    key = "its key" if keyfile is None else f"the key {keyfile}"
-    return f"certfile {certfile}: no PEM certificate with {key} can be read from it ({error.reason or error})"
-
-
-def _load_authorities(context: ssl.SSLContext, ca_certs: str | os.PathLike[str]) -> None:
-    _must_read("ca_certs", ca_certs)
-    try:
-        context.load_verify_locations(ca_certs)
-    except ssl.SSLError as error:
-        raise ConfigurationError(
-            f"ca_certs {ca_certs}: no PEM certificate can be read from it ({error.reason or error})"
-        ) from None
-
-
-def _must_read(what: str, path: str | os.PathLike[str]) -> None:
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise ConfigurationError(f"{what} {os.fspath(path)}: {error.strerror}") from None

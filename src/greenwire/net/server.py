@@ -10,7 +10,10 @@ Its rules:
 * It takes at most ``_BATCH`` connections a turn, so that a flood of new ones does not starve the old ones.
 * A TLS handshake belongs to its own connection: it has a deadline, and its failure is one quiet line.
 
-A connection counts from ``accept`` on. Over ``limits.connections`` a client is told 503 and let go.
+A connection counts from ``accept`` on. Over ``limits.connections`` a client is told 503 and let go; over
+``limits.connections_per_address`` of one address, 429. A trusted proxy has no such limit: for its clients their
+WebSockets are counted (:meth:`Server.claim`). Of the connections that are arriving, ``limits.tls_handshakes`` may
+be on their way to TLS; one more, and the oldest of them is dropped: who is honest needs milliseconds.
 """
 
 import asyncio
@@ -22,22 +25,38 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from ..errors import RemoteProtocolError
 from ..limits import Limits
 from ..loop import Loop
 from ..quiet import QuietLog
+from .addresses import Addresses, Key
+from .arrive import NotAdmittedError, PlainHTTPError, read_proxy_header, start_tls, warn
+from .listen import Inherited
+from .proxy_protocol import Header
+from .share import HEAD_START_S, Share
+from .trust import Trusted
 
 log = logging.getLogger("greenwire")
 
 _BATCH = 64
+_SHARED_BATCH = 8  # between two looks at how many the other processes have
 _MAX_PAUSE_FACTOR = 8
 _LINGER_S = 1.0  # how long a refused client may take to read its 503
 _LINGERERS = 64  # so many at a time; they hold descriptors
-_UNAVAILABLE = (
-    b"HTTP/1.1 503 Service Unavailable\r\nServer: greenwire\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Retry-After: 5\r\nContent-Length: 51\r\nConnection: close\r\n\r\n"
-    b"The server has as many connections as it may hold.\n"
-)
 
+
+def _refusal(status: str, text: str) -> bytes:
+    return (
+        f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
+        f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}"
+    ).encode()
+
+
+_UNAVAILABLE = _refusal("503 Service Unavailable", "The server has as many connections as it may hold.\n")
+_TOO_MANY = _refusal("429 Too Many Requests", "There are too many connections from your address.\n")
+_PLAIN_HTTP = _refusal("400 Bad Request", "This port speaks https: ask for https:// instead of http://.\n").replace(
+    b"Retry-After: 5\r\n", b""
+)
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 # accept(2): errors of the new connection, not of the listening socket; "treat them like EAGAIN by retrying".
 _OF_THE_CLIENT = frozenset(
@@ -53,6 +72,9 @@ _OF_THE_CLIENT = frozenset(
 class Connection(Protocol):
     """What the server holds of a connection."""
 
+    def drain(self) -> None:
+        """Let the client have one more answer, the last one."""
+
     def shutdown(self) -> None:
         """End gracefully: at once when idle, else after what runs."""
 
@@ -67,20 +89,44 @@ class Server:
         self,
         loop: Loop,
         sockets: Iterable[socket.socket],
-        make_protocol: Callable[[], asyncio.BaseProtocol],
+        make_protocol: Callable[[], Any],
         limits: Limits,
         quiet: QuietLog,
         ssl_context: ssl.SSLContext | None = None,
+        *,
+        shares_sockets: bool = False,
+        share: Share | None = None,
+        proxy_protocol: Trusted | None = None,
+        forwarders: Trusted | None = None,
     ) -> None:
+        """*make_protocol* makes an ``asyncio.Protocol``, whose attribute ``announced`` is set to a PROXY header.
+
+        *shares_sockets*: other processes accept from them, too, and the files of Unix sockets stay. *share*: how
+        many connections these have.
+
+        *proxy_protocol*: who must begin with a PROXY header; nobody else is let in then. *forwarders*: the proxies
+        that speak for many clients in HTTP, whose address has no limit.
+        """
         self.connections: set[Connection] = set()
+        self.ssl_context = ssl_context  # for new connections; may be replaced at any time
         self.on_idle: Callable[[], object] | None = None  # called once, after shutdown() or abort()
         self._loop = loop
         self._limits = limits
         self._quiet = quiet
-        self._ssl = ssl_context
+        self._proxies = proxy_protocol
+        self._forwarders = forwarders
+        # As many from one address as there may be at all: nothing to count.
+        counts = limits.connections_per_address < limits.connections
+        self._addresses = Addresses(limits.connections_per_address) if counts else None
+        self._keys: dict[object, Key] = {}  # of connections and arriving protocols that are counted
         self._make_protocol = make_protocol
-        self._listeners = [_Listener(self, sock, loop, limits, quiet) for sock in sockets]
+        self._listeners = [
+            _Listener(self, sock, loop, limits, quiet, shares_sockets) for sock in sockets
+        ]
         self._arriving: dict[object, asyncio.Task[None]] = {}  # protocols that are not connected yet
+        self._shaking: dict[object, asyncio.Task[None]] = {}  # those among them that make TLS, the oldest first
+        self._share = share
+        self._draining = False  # it has meaning until _ending
         self._ending = False
         self._refused: set[socket.socket] = set()
 
@@ -88,6 +134,7 @@ class Server:
 
     def start(self) -> None:
         """Begin to accept."""
+        self._tell_share()
         for listener in self._listeners:
             listener.resume()
 
@@ -96,6 +143,17 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        if self._share is not None:
+            self._share.leave()
+            self._share = None
+
+    def gives_way(self) -> bool:
+        """Whether another process should have what waits: it has fewer connections."""
+        return self._share is not None and self._share.gives_way(len(self.connections) + len(self._arriving))
+
+    def _tell_share(self) -> None:
+        if self._share is not None:
+            self._share.tell(len(self.connections) + len(self._arriving))
 
     def take(self, sock: socket.socket, peer: Any) -> None:
         """Make a connection of an accepted socket, or refuse it."""
@@ -106,44 +164,93 @@ class Server:
                 shown(peer),
                 self._limits.connections,
             )
-            self._refuse(sock)
+            self._refuse(sock, _UNAVAILABLE)
             return
         sock.setblocking(False)
         protocol = self._make_protocol()
         task = self._loop.aio.create_task(self._connect(protocol, sock, peer))
         self._arriving[protocol] = task
+        self._tell_share()
         task.add_done_callback(lambda _: self._arrived(protocol, sock, task))
 
-    def _arrived(self, protocol: asyncio.BaseProtocol, sock: socket.socket, task: asyncio.Task[None]) -> None:
+    def adopt(self, sock: socket.socket, data: bytes, header: Header, scheme: str) -> None:
+        """Make a connection of one that another process has accepted, and has read *data* from.
+
+        It is the client's at *header.source* and speaks *scheme*; TLS, if there was any, is behind it.
+        """
+        if len(self.connections) + len(self._arriving) >= self._limits.connections or self._ending:
+            self._refuse(sock, _UNAVAILABLE, secure=False)
+            return
+        protocol = self._make_protocol()
+        protocol.announced, protocol.scheme = header, scheme
+        protocol.begin_with(data)
+        task = self._loop.aio.create_task(self._connect_adopted(protocol, sock))
+        self._arriving[protocol] = task
+        task.add_done_callback(lambda _: self._arrived(protocol, sock, task))
+
+    async def _connect_adopted(self, protocol: Any, sock: socket.socket) -> None:
+        try:
+            await self._loop.aio.connect_accepted_socket(lambda: protocol, sock)
+        except OSError as error:
+            warn(self._quiet, "connection", "another worker's client", error)
+            sock.close()
+
+    def _arrived(self, protocol: Any, sock: socket.socket, task: asyncio.Task[None]) -> None:
         """Its transport is made, or will not be. Not a ``finally``: a task may be cancelled before it has begun."""
         if task.cancelled():
             sock.close()
-        self._arriving.pop(protocol, None)
+            self.closed(protocol)  # uvloop may have told it that it is connected, and then never tells of the end
+        self._shaking.pop(protocol, None)
+        if self._arriving.pop(protocol, None) is not None:  # it has not come to be
+            self._leave(protocol)
         self._check_idle()
 
-    async def _connect(self, protocol: asyncio.BaseProtocol, sock: socket.socket, peer: Any) -> None:
-        connect, timeout_s = self._loop.aio.connect_accepted_socket, self._limits.tls_handshake_s
+    async def _connect(self, protocol: Any, sock: socket.socket, peer: Any) -> None:
+        context = self.ssl_context
         try:
-            if self._ssl is None:
-                await connect(lambda: protocol, sock)
+            if self._proxies:
+                header = await read_proxy_header(self._loop, sock, peer, self._proxies, self._limits)
+                if header.source is not None:
+                    protocol.announced = header
+                    peer = header.source
+            if not self._enter(protocol, peer):
+                self._too_many_from(peer)
+                self._refuse(sock, _TOO_MANY)
+            elif context is None:
+                await self._loop.aio.connect_accepted_socket(lambda: protocol, sock)
             else:
-                await connect(lambda: protocol, sock, ssl=self._ssl, ssl_handshake_timeout=timeout_s)
-        except OSError as error:  # ssl.SSLError is one, and so are resets and timeouts
+                self._begin_handshake(protocol)
+                await start_tls(self._loop, sock, protocol, context, self._limits)
+        except PlainHTTPError as error:
+            warn(self._quiet, "TLS handshake", shown(peer), error)
+            self._refuse(sock, _PLAIN_HTTP, secure=False)
+        except (OSError, NotAdmittedError) as error:  # ssl.SSLError is an OSError, and so are resets and timeouts
+            warn(self._quiet, "TLS handshake" if context else "connection", shown(peer), error)
             sock.close()
-            what = "TLS handshake" if self._ssl else "connection"
-            self._quiet.warning("handshake", "%s with %s failed: %s", what, shown(peer), _why(error))
         except Exception:
             sock.close()
             log.exception("internal error with a new connection")
 
-    def _refuse(self, sock: socket.socket) -> None:
-        """Say 503 and leave the client a moment to read it: closing on unread input would reset it away."""
-        if self._ssl is not None or len(self._refused) >= _LINGERERS:
+    def _begin_handshake(self, protocol: object) -> None:
+        """Make room for one more; cancelling ends the task of the oldest, and closes its socket."""
+        if len(self._shaking) >= self._limits.tls_handshakes:
+            oldest = next(iter(self._shaking))
+            self._shaking.pop(oldest).cancel()
+            self._quiet.warning(
+                "handshakes", "dropped the oldest of %d TLS handshakes (limit 'tls_handshakes')", len(self._shaking) + 1
+            )
+        self._shaking[protocol] = self._arriving[protocol]
+
+    def _refuse(self, sock: socket.socket, answer: bytes, secure: bool | None = None) -> None:
+        """Say why and leave the client a moment to read it: closing on unread input would reset it away."""
+        if secure is None:
+            secure = self.ssl_context is not None
+        if secure or len(self._refused) >= _LINGERERS:
             sock.close()
             return
         try:
             sock.setblocking(False)
-            sock.send(_UNAVAILABLE)
+            sock.send(answer)
             sock.shutdown(socket.SHUT_WR)
         except OSError:
             sock.close()
@@ -160,21 +267,67 @@ class Server:
     def opened(self, connection: Connection) -> None:
         """A protocol tells that it is connected."""
         self._arriving.pop(connection, None)
+        self._shaking.pop(connection, None)
         self.connections.add(connection)
         if self._ending:
             connection.shutdown()
+        elif self._draining:
+            connection.drain()
 
     def closed(self, connection: Connection) -> None:
         """A protocol tells that its connection is gone."""
         self.connections.discard(connection)
+        self._tell_share()
+        self._leave(connection)
         self._check_idle()
 
     def replace(self, old: Connection, new: Connection) -> None:
         """*new* has taken over the transport of *old*."""
         self.connections.discard(old)
         self.connections.add(new)
+        if old in self._keys:
+            self._keys[new] = self._keys.pop(old)
         if self._ending:
             new.shutdown()
+
+    # --- how many of one address
+
+    def claim(self, connection: Connection, peer: Any) -> None:
+        """*connection* of a proxy belongs to its client *peer* from now on, as a WebSocket.
+
+        Raises :class:`RemoteProtocolError` with status 429 where that client has too many.
+        """
+        named = self._forwarders is not None and isinstance(peer, tuple) and self._forwarders.names(str(peer[0]))
+        if connection not in self._keys and not named and not self._count(connection, peer):
+            self._too_many_from(peer)
+            raise RemoteProtocolError("there are too many connections from your address", status=429)
+
+    def _enter(self, connection: object, peer: Any) -> bool:
+        """Count *connection* for the address of *peer*, unless that is a proxy of many."""
+        if self._forwarders is not None and self._forwarders.believes(peer):
+            return True
+        return self._count(connection, peer)
+
+    def _count(self, connection: object, peer: Any) -> bool:
+        if self._addresses is None or not isinstance(peer, tuple):
+            return True
+        key = self._addresses.enter(str(peer[0]))
+        if key is None:
+            return False
+        self._keys[connection] = key
+        return True
+
+    def _leave(self, connection: object) -> None:
+        if self._addresses is not None and (key := self._keys.pop(connection, None)) is not None:
+            self._addresses.leave(key)
+
+    def _too_many_from(self, peer: Any) -> None:
+        self._quiet.warning(
+            "address",
+            "refused a connection from %s: there are %d already (limit 'connections_per_address')",
+            shown(peer),
+            self._limits.connections_per_address,
+        )
 
     # --- the end
 
@@ -182,6 +335,13 @@ class Server:
     def idle(self) -> bool:
         """Whether no connection is there, not even one in its handshake."""
         return not self.connections and not self._arriving
+
+    def drain(self) -> None:
+        """Accept nothing more, and let every connection have one more answer."""
+        self._draining = True
+        self.stop_accepting()
+        for connection in list(self.connections):
+            connection.drain()
 
     def shutdown(self) -> None:
         """Ask every connection to end when it can; :attr:`on_idle` tells when the last one has."""
@@ -213,7 +373,7 @@ class _Listener:
     """One listening socket and its pause."""
 
     def __init__(
-        self, server: Server, sock: socket.socket, loop: Loop, limits: Limits, quiet: QuietLog
+        self, server: Server, sock: socket.socket, loop: Loop, limits: Limits, quiet: QuietLog, shared: bool
     ) -> None:
         self._server = server
         self._sock = sock
@@ -222,7 +382,8 @@ class _Listener:
         self._quiet = quiet
         self._pause_s = limits.accept_pause_s
         self._timer: asyncio.TimerHandle | None = None
-        self._file = _unix_file(sock)
+        self._shared = shared
+        self._file = None if shared else unix_file(sock)
         self._fd = sock.fileno()
 
     def resume(self) -> None:
@@ -230,7 +391,19 @@ class _Listener:
         self._loop.aio.add_reader(self._fd, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(_BATCH):
+        if self._server.gives_way():
+            self._loop.aio.remove_reader(self._fd)
+            self._timer = self._loop.call_later(HEAD_START_S, self._accept_the_rest)
+        else:
+            self._take_some()
+
+    def _accept_the_rest(self) -> None:
+        """The others have had their moment."""
+        self.resume()
+        self._take_some()
+
+    def _take_some(self) -> None:
+        for _ in range(_SHARED_BATCH if self._shared else _BATCH):
             try:
                 sock, peer = self._sock.accept()
             except (BlockingIOError, InterruptedError):
@@ -269,7 +442,7 @@ class _Listener:
         self._loop.aio.remove_reader(self._fd)
         self._sock.close()
         if self._file is not None:
-            _unlink_if_ours(*self._file)
+            unlink_if_ours(*self._file)
 
 
 def shown(peer: Any) -> str:
@@ -279,17 +452,9 @@ def shown(peer: Any) -> str:
     return "a Unix client"
 
 
-def _why(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        if error.reason == "HTTP_REQUEST":
-            return "it speaks plain HTTP; this is an https port"
-        return (error.reason or str(error)).replace("_", " ").lower()
-    return error.strerror or str(error) or type(error).__name__
-
-
-def _unix_file(sock: socket.socket) -> tuple[str, tuple[int, int]] | None:
+def unix_file(sock: socket.socket) -> tuple[str, tuple[int, int]] | None:
     """Path and identity of a Unix socket's file, as long as it is there."""
-    if sock.family != getattr(socket, "AF_UNIX", None):
+    if sock.family != getattr(socket, "AF_UNIX", None) or isinstance(sock, Inherited):
         return None
     path = os.fsdecode(sock.getsockname())
     try:
@@ -299,7 +464,7 @@ def _unix_file(sock: socket.socket) -> tuple[str, tuple[int, int]] | None:
     return path, (found.st_dev, found.st_ino)
 
 
-def _unlink_if_ours(path: str, identity: tuple[int, int]) -> None:
+def unlink_if_ours(path: str, identity: tuple[int, int]) -> None:
     """A successor may have put its own socket there meanwhile."""
     try:
         found = os.lstat(path)

@@ -112,7 +112,7 @@ class LocalAdapter:
         members = space.select(audience.rooms, audience.skip)
         if ack_id is not None and callback is not None:
             for member in members:
-                member.expect_ack(ack_id, callback)
+                self.dispatcher.expect_ack(member, ack_id, callback)
         for member in members:
             member.send(packet)
         return len(members)
@@ -124,7 +124,7 @@ class LocalAdapter:
         if ack_id is not None and callback is not None:
             timed = Timed(callback, set(members))
             for member in members:
-                member.expect_ack(ack_id, timed)
+                self.dispatcher.expect_ack(member, ack_id, timed)
             if special.timeout_s is not None:
                 self.loop.call_later(special.timeout_s, self._expire, timed, ack_id, special.on_timeout)
         for member in members:
@@ -146,14 +146,14 @@ class LocalAdapter:
     def _expire(self, timed: Timed, ack_id: int, on_timeout: Callback | None) -> None:
         """Who has not answered by now is not waited for any more."""
         for member in timed.unanswered:
-            member.forget_ack(ack_id)
+            member.take_ack(ack_id)
             if on_timeout is not None:
                 self.dispatcher.start_callback(member, on_timeout, [member.sid])
 
     def forget_ack(self, audience: Audience, ack_id: int) -> None:
         space = self.spaces.get(audience.namespace)
         for member in space.select(audience.rooms) if space else ():
-            member.forget_ack(ack_id)
+            member.take_ack(ack_id)
 
     # --- rooms
 

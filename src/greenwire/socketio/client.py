@@ -162,26 +162,28 @@ class Member:
         self.state = MemberState.GONE
         self.send = _drop
         self._outbox = []
-        acks, self._acks = self._acks, None
+        acks, self._acks = self._acks or {}, None
+        self.client.owed -= len(acks)
         self.client.forget(self)
-        return list((acks or {}).values())
+        return list(acks.values())
 
-    def expect_ack(self, ack_id: int, callback: Callable[..., object]) -> None:
-        """Call *callback* with the client's answer to the event of this id. Beyond the limit the oldest goes."""
+    def expect_ack(self, ack_id: int, callback: Callable[..., object]) -> Callable[..., object] | None:
+        """Call *callback* with the client's answer to the event of this id. Beyond the limit the oldest is given back."""
         if self._acks is None:
             self._acks = {}
-        elif len(self._acks) >= self.client.limits.pending_acks:
-            del self._acks[next(iter(self._acks))]
+        oldest = None
+        if len(self._acks) >= self.client.limits.pending_acks:
+            oldest = self.take_ack(next(iter(self._acks)))
         self._acks[ack_id] = callback
+        self.client.owed += 1
+        return oldest
 
     def take_ack(self, ack_id: int) -> Callable[..., object] | None:
-        """The callback that waits for this id, once."""
-        return self._acks.pop(ack_id, None) if self._acks else None
-
-    def forget_ack(self, ack_id: int) -> None:
-        """Nobody waits for it any more."""
-        if self._acks:
-            self._acks.pop(ack_id, None)
+        """The callback that waits for this id, once; or nobody waits for it any more."""
+        callback = self._acks.pop(ack_id, None) if self._acks else None
+        if callback is not None:
+            self.client.owed -= 1
+        return callback
 
     def __repr__(self) -> str:
         return f"<Member {self.sid} of {self.namespace} {self.state.name.lower()}>"
@@ -203,9 +205,11 @@ class Client:
         "_left",
         "_partial",
         "context",
+        "full_at",
         "limits",
         "lost",
         "members",
+        "owed",
         "paused",
         "peer",
         "running",
@@ -216,8 +220,10 @@ class Client:
         self.peer = peer
         self.members: dict[str, Member] = {}
         self.running: list[None] = []  # as long as events have not finished: handlers' threads take from it, too
+        self.owed = 0  # acknowledgements: they come in behind its events
         self.lost = False  # its connection is over; its disconnect handlers may still run
         self.paused = False  # there are enough of them: nothing is read from this client
+        self.full_at = 0.0  # see rate.py
         self.context: Any = None  # the face's: what surrounds its handlers
         self.timer: Any = None  # closes a client that joins no namespace
         self._codec = codec

@@ -10,17 +10,18 @@ import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine
 from functools import partial
-from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from ..engineio.packet import Outgoing
 from ..engineio.session import Reason
 from ..errors import ConnectionRefusedError, EncodeError, RemoteProtocolError, refusal
+from ..green.runner import new_lock
 from ..ids import new_id
 from ..limits import Limits
 from ..runners import Runner
 from .client import Ack, Client, Connect, Disconnect, Event, Incoming, Member, MemberState
 from .handlers import Handler, Handlers, describe
+from .rate import UNBOUNDED, EventRate
 from .rooms import Room, Rooms
 from .wire import Wire
 
@@ -108,12 +109,15 @@ class Dispatcher:
         self._limits = limits
         self._wire = wire
         self._always_connect = always_connect
-        self._face = face
+        self.face = face
         self._loop = loop
         self._runner = runner
         self._tasks = tasks
         self._quiet = quiet
         self._on_bad_client = on_bad_client
+        if limits.events_per_second < UNBOUNDED:  # who has no such limit pays nothing for it
+            self._rate = EventRate(limits.events_per_second, loop.now)
+            self._take_in, self._resume = self._take_in_paced, self._resume_paced  # type: ignore[method-assign]
 
     # --- clients come, speak and go (loop thread)
 
@@ -213,7 +217,7 @@ class Dispatcher:
 
     def _run_connect(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
-            result = self._face.run(handler, member, "connect", args)
+            result = self.face.run(handler, member, "connect", args)
             error = REJECTED if result is False else None
         except BaseException as exception:
             error = self._refusal_for(handler, exception)
@@ -221,7 +225,7 @@ class Dispatcher:
 
     async def _run_connect_async(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
-            result = await self._face.run_async(handler, member, "connect", args)
+            result = await self.face.run_async(handler, member, "connect", args)
             error = REJECTED if result is False else None
         except BaseException as exception:
             error = self._refusal_for(handler, exception)
@@ -299,24 +303,47 @@ class Dispatcher:
             member.early = [*(member.early or ()), event]
 
     def _take_in(self, client: Client) -> None:
-        """Count an event in, and stop reading from a client that has enough of them in flight."""
+        """Count an event in, and stop reading from a client that has enough of them in flight.
+
+        As many more as it owes acknowledgements: they come behind its events, and handlers may wait for them.
+        """
         running = client.running
         running.append(None)
-        if len(running) >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
+        if len(running) - client.owed >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
             client.paused = True
             client.peer.pause()
             if not running:  # all have ended meanwhile, and none has seen the pause
                 self._resume(client)
 
     def _resume(self, client: Client) -> None:
-        if client.paused and len(client.running) <= self._limits.events_in_flight // 2:
+        if client.paused and len(client.running) - client.owed <= self._limits.events_in_flight // 2:
             client.paused = False
             client.peer.resume()
+
+    def _take_in_paced(self, client: Client) -> None:
+        self._rate.spend(client)
+        Dispatcher._take_in(self, client)
+        wait_s = self._rate.wait_s(client)
+        if wait_s:
+            client.paused = True
+            client.peer.pause()
+            self._loop.call_later(wait_s, self._go_on, client)
+
+    def _resume_paced(self, client: Client) -> None:
+        if not self._rate.wait_s(client):  # else a timer runs
+            Dispatcher._resume(self, client)
+
+    def _go_on(self, client: Client) -> None:
+        wait_s = self._rate.wait_s(client)
+        if wait_s:  # a timer may fire a little early, and what was held has come meanwhile
+            self._loop.call_later(wait_s, self._go_on, client)
+        else:
+            Dispatcher._resume(self, client)
 
     def _run_event(self, handler: Handler, event: Event) -> None:
         member = event.member
         try:
-            result = self._face.run(handler, member, event.name, event.args)
+            result = self.face.run(handler, member, event.name, event.args)
             answer = self._answer(event, result) if event.ack_id is not None else None
         except BaseException as exception:
             self._failed(handler, exception)
@@ -335,7 +362,7 @@ class Dispatcher:
     async def _run_event_async(self, handler: Handler, event: Event) -> None:
         answer = None
         try:
-            result = await self._face.run_async(handler, event.member, event.name, event.args)
+            result = await self.face.run_async(handler, event.member, event.name, event.args)
             answer = self._answer(event, result) if event.ack_id is not None else None
         except BaseException as exception:
             self._failed(handler, exception)
@@ -348,6 +375,13 @@ class Dispatcher:
         return self._wire.ack(event.member.namespace, as_args(result), event.ack_id)
 
     # --- acknowledgements of what we sent
+
+    def expect_ack(self, member: Member, ack_id: int, callback: Callable[..., object]) -> None:
+        """*callback* gets the client's answer to the event of this id. Who has waited for longest makes room."""
+        oldest = member.expect_ack(ack_id, callback)
+        if isinstance(oldest, AckSink):
+            oldest.fail()
+        self._resume(member.client)
 
     def _acknowledged(self, member: Member, callback: Callable[..., object], args: list[Any]) -> None:
         if isinstance(callback, AckSink):
@@ -365,7 +399,7 @@ class Dispatcher:
 
     def _run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
         try:
-            self._face.run_callback(callback, member, args)
+            self.face.run_callback(callback, member, args)
         except BaseException as exception:
             self._failed(callback, exception)
         self._finished(member, None)
@@ -404,14 +438,14 @@ class Dispatcher:
 
     def _run_disconnect(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
-            self._face.run(handler, member, "disconnect", args)
+            self.face.run(handler, member, "disconnect", args)
         except BaseException as exception:
             self._failed(handler, exception)
         self._loop.post(self._gone, member)
 
     async def _run_disconnect_async(self, handler: Handler, member: Member, args: list[Any]) -> None:
         try:
-            await self._face.run_async(handler, member, "disconnect", args)
+            await self.face.run_async(handler, member, "disconnect", args)
         except BaseException as exception:
             self._failed(handler, exception)
         finally:
@@ -499,7 +533,7 @@ class Waiter(AckSink):
 
     def __init__(self) -> None:
         self.args: tuple[Any, ...] | None = None
-        self._lock = Lock()
+        self._lock = new_lock()
         self._lock.acquire()
 
     @property

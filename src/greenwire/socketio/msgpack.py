@@ -73,6 +73,9 @@ class MsgpackWire:
     def client(self, peer: Any, limits: Limits) -> Client:
         return MsgpackClient(peer, Json, limits)
 
+    def bound_by(self, limits: Limits) -> None:
+        """Binary data are values like any others here, in as many places as one likes."""
+
     def request(self, namespace: str, auth: Any) -> Outgoing:
         return encode(CONNECT, namespace, auth)
 

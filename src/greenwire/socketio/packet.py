@@ -57,17 +57,18 @@ class Packet(NamedTuple):
 
 # --- encoding
 
+UNBOUNDED = 1_000_000  # attachments: no packet has so many
 
 def encode_event(
-    codec: Codec, namespace: str, args: list[Any], ack_id: int | None = None
+    codec: Codec, namespace: str, args: list[Any], ack_id: int | None = None, *, most: int = UNBOUNDED
 ) -> Outgoing:
-    """EVENT or BINARY_EVENT; ``args[0]`` is the name. Raises :class:`EncodeError`."""
-    return _encode(codec, EVENT, BINARY_EVENT, namespace, ack_id, args)
+    """EVENT or BINARY_EVENT; ``args[0]`` is the name. Raises :class:`EncodeError`, also past *most* attachments."""
+    return _encode(codec, EVENT, BINARY_EVENT, namespace, ack_id, args, most)
 
 
-def encode_ack(codec: Codec, namespace: str, args: list[Any], ack_id: int) -> Outgoing:
+def encode_ack(codec: Codec, namespace: str, args: list[Any], ack_id: int, *, most: int = UNBOUNDED) -> Outgoing:
     """ACK or BINARY_ACK. Raises :class:`EncodeError`."""
-    return _encode(codec, ACK, BINARY_ACK, namespace, ack_id, args)
+    return _encode(codec, ACK, BINARY_ACK, namespace, ack_id, args, most)
 
 
 def encode_connect(codec: Codec, namespace: str, sid: str) -> Outgoing:
@@ -89,7 +90,7 @@ _UNENCODABLE = (TypeError, ValueError, RecursionError)
 
 
 def _encode(
-    codec: Codec, plain: str, binary: str, namespace: str, ack_id: int | None, data: Any
+    codec: Codec, plain: str, binary: str, namespace: str, ack_id: int | None, data: Any, most: int = UNBOUNDED
 ) -> Outgoing:
     attachments: tuple[bytes, ...] = ()
     try:
@@ -98,6 +99,11 @@ def _encode(
         body, attachments = _take_attachments(codec, data)
         if attachments and plain == binary:
             raise EncodeError("cannot send bytes here: only events and acknowledgements may hold binary data") from None
+        if len(attachments) > most:
+            raise EncodeError(
+                f"cannot send {len(attachments)} binary values in one packet: clients take {most} "
+                "(limit 'attachments_sent'); send several events, or join them"
+            ) from None
     if namespace == "/" and ack_id is None and not attachments:  # nearly always
         return Outgoing(_SHORT_HEADERS[plain] + body)
     header = f"4{binary}{len(attachments)}-" if attachments else "4" + plain

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from itertools import count
 from typing import Any, TypeVar
 
-from ..engineio.packet import Outgoing
 from ..errors import (
     BadNamespaceError,
     ConfigurationError,
@@ -21,6 +20,7 @@ from ..errors import (
     RemoteProtocolError,
     TimeoutError,
 )
+from ..green.hub import can_wait
 from ..limits import DEFAULT, Limits
 from ..runners import Runner
 from .adapter import Adapter, Audience, LocalAdapter, Seen, Special
@@ -82,6 +82,7 @@ class Server:
         on_bad_client: Callable[[Any, RemoteProtocolError], None],
     ) -> Dispatcher:
         """The server runs from now on, with these."""
+        self.wire.bound_by(self.limits)
         kind = Dispatcher if self.async_handlers else OrderedDispatcher
         self._loop = loop
         self._dispatcher = kind(
@@ -116,7 +117,7 @@ class Server:
         return self._require_local()
 
     def extend(self, adapter: Adapter) -> None:
-        """From now on until :meth:`unbind` clients of other processes are this server's, too: *adapter* reaches them."""
+        """Until :meth:`unbind` clients of other processes are this server's, too: *adapter* reaches all."""
         self._adapter = adapter
 
     def number_acks(self, numbers: Iterator[int]) -> None:
@@ -198,16 +199,27 @@ class Server:
         Returns nothing, the value, or a tuple for none, one, or several arguments. Raises
         :class:`TimeoutError`, and :class:`DisconnectedError` where the client is not there or leaves.
         """
+        return self.request(event, args, to, namespace, timeout)
+
+    def request(self, event: str, args: Iterable[Any], to: Room, namespace: str | None, timeout: float) -> Any:
+        """:meth:`call`, with *args* in one."""
         loop = self._loop
         if loop is None:
             raise NotRunningError("call() needs a running server: there is nobody to answer")
-        if loop.here:
+        if loop.here and not can_wait():
             raise ConfigurationError("call() would keep the event loop waiting: use it in a plain handler")
         audience = Audience(normal_namespace(namespace), as_rooms(to), frozenset())
         ack_id = next(self._ack_ids)
-        packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         waiter = Waiter()
-        if not loop.ask(self._adapter.broadcast, packet, audience, ack_id, waiter):
+        # The packet has no name here: while it waits, a handler holds no more than it must.
+        sent_to = loop.ask(
+            self._adapter.broadcast,
+            self.wire.event(audience.namespace, [_event_name(event), *args], ack_id),
+            audience,
+            ack_id,
+            waiter,
+        )
+        if not sent_to:
             raise DisconnectedError(f"call({event!r}): nobody is connected as {to!r} to {audience.namespace!r}")
         if not waiter.wait(timeout):
             loop.post(self._adapter.forget_ack, audience, ack_id)
@@ -260,7 +272,7 @@ class Server:
         waiter = Waiter()
         loop.ask(ask, *args, waiter)
         if not waiter.done:
-            if loop.here:
+            if loop.here and not can_wait():
                 raise ConfigurationError("another process is to be asked, and the event loop would wait: use def")
             if not waiter.wait(self.limits.worker_answer_s):
                 raise TimeoutError(f"another process has not answered in {self.limits.worker_answer_s} s")

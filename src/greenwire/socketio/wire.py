@@ -41,6 +41,9 @@ class Wire(Protocol):
     def client(self, peer: Any, limits: Limits) -> Client:
         """What reads the packets of a client."""
 
+    def bound_by(self, limits: Limits) -> None:
+        """From now on nothing is encoded that *limits* forbid."""
+
     # --- the other side: for test clients
 
     def request(self, namespace: str, auth: Any) -> Outgoing:
@@ -63,6 +66,11 @@ class JsonWire:
 
     def client(self, peer: Any, limits: Limits) -> Client:
         return Client(peer, self._codec, limits)
+
+    def bound_by(self, limits: Limits) -> None:
+        most = limits.attachments_sent
+        self.event = partial(encode_event, self._codec, most=most)
+        self.ack = partial(encode_ack, self._codec, most=most)
 
     def request(self, namespace: str, auth: Any) -> Outgoing:
         body = b"" if auth is None else self._codec.dumps(auth, _no_form)

@@ -259,7 +259,11 @@ class WebSocketConnection(WSListener):
             self.fail(1009, "message too big")
         elif frame.fin:
             data, self._message = b"".join(self._message), None
-            self._deliver(data.decode() if self._message_type == _TEXT else data)
+            self._complete(data)
+
+    def _complete(self, data: bytes) -> None:
+        """All fragments of a message have come."""
+        self._deliver(data.decode() if self._message_type == _TEXT else data)
 
     def _deliver(self, message: str | bytes) -> None:
         if self._held is None:
@@ -324,6 +328,9 @@ class WebSocketConnection(WSListener):
             self._held = None
             self._transport.resume_reading()
         self._timer = self._loop.call_later(self._limits.close_timeout_s, self._linger)
+
+    def drain(self) -> None:
+        """Nothing: whoever has the session on it says when it ends."""
 
     def shutdown(self) -> None:
         """The server stops: 1001, going away."""

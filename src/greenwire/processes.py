@@ -1,0 +1,101 @@
+"""From options to processes: one that serves, or a supervisor above several. Below it nothing knows of options.
+
+The order is that of what may fail, and of who may do it: the ports are opened first, by whoever has started us; then
+a worker reads the certificates, becomes another user, and only then sees the application.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from . import metrics
+from .errors import ConfigurationError
+from .limits import Limits
+from .net.lifeline import Worker
+from .net.listen import listen_on, url_of
+from .privileges import Identity, become, identity
+from .run_options import RunOptions
+
+log = logging.getLogger("greenwire")
+
+# Serves in this process until it is stopped.
+Serve = Callable[[RunOptions, Worker], None]
+
+
+def run(options: RunOptions, limits: Limits, serve: Serve) -> None:
+    """Call *serve* in this process, or in each worker. Raises :class:`SystemExit` where a supervisor has failed."""
+    supervised, wanted = options.supervised, identity(options.user, options.group)
+    if supervised and not hasattr(os, "fork"):
+        raise ConfigurationError("several workers need a system that can fork; here one process serves: workers=1")
+    with contextlib.ExitStack() as stack:
+        if options.umask is not None:
+            stack.callback(os.umask, os.umask(options.umask))
+        sockets = options.listen(limits)
+        stack.callback(_close, sockets)
+        extra = listen_on([options.metrics], backlog=limits.backlog) if options.metrics else []
+        stack.callback(_close, extra)
+        if options.metrics is not None:
+            metrics.check()
+            log.info("figures for Prometheus on %s/metrics", url_of(extra[0], False))
+        if options.pid is not None:
+            stack.enter_context(_pid_file(Path(options.pid)))
+        if not supervised:
+            serve(_as_user(options, wanted), Worker(1, 1, "", sockets=sockets, extra=extra))
+            return
+        from .supervising import supervise  # not above: it needs a system that can fork
+
+        code = supervise(options, limits, partial(_work, options, wanted, serve), sockets, extra, wanted)
+    if code:
+        raise SystemExit(code)
+
+
+def _work(options: RunOptions, wanted: Identity | None, serve: Serve, worker: Worker) -> int:
+    serve(_as_user(options, wanted), worker)
+    return 0
+
+
+def _as_user(options: RunOptions, wanted: Identity | None) -> RunOptions:
+    """Keys are often root's to read: they are read before this process becomes somebody else."""
+    if wanted is not None:
+        options = replace(options, ssl_context=options.tls())
+        become(wanted)
+    return options
+
+
+@contextlib.contextmanager
+def _pid_file(path: Path) -> Iterator[None]:
+    """Not over that of a server that runs; over one that a dead server has left."""
+    try:
+        old = _living(path)
+        if old is not None:
+            raise ConfigurationError(f"pid file {path}: process {old} is alive; stop it, or choose another file")
+        path.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise ConfigurationError(f"pid file {path}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if path.read_text() == f"{os.getpid()}\n":
+                path.unlink()
+
+
+def _living(path: Path) -> int | None:
+    try:
+        pid = int(path.read_text())
+        os.kill(pid, 0)
+    except PermissionError:  # alive, and somebody else's
+        return pid
+    except (FileNotFoundError, ValueError, ProcessLookupError, OverflowError):
+        return None
+    return None if pid in (os.getpid(), 0) else pid
+
+
+def _close(sockets: list[Any]) -> None:
+    for sock in sockets:
+        sock.close()

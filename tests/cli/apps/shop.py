@@ -1,0 +1,103 @@
+"""What the tests of the command serve. It says which process and which version of itself answers."""
+
+import os
+import threading
+import time
+from typing import Any
+
+from flask import Flask
+
+from greenwire.flask import SocketIO
+
+VERSION = "1"
+app = Flask(__name__)
+app.secret_key = "not a secret"
+socketio = SocketIO(app)
+
+
+@app.get("/")
+def index() -> str:
+    return "hello"
+
+
+@app.get("/pid")
+def pid() -> str:
+    return str(os.getpid())
+
+
+@app.get("/version")
+def version() -> str:
+    return VERSION
+
+
+@app.get("/slow")
+def slow() -> str:
+    print("in flight", flush=True)
+    time.sleep(0.3)
+    return "finished"
+
+
+@app.get("/stuck")
+def stuck() -> str:
+    print("in flight", flush=True)
+    threading.Event().wait()
+    return "never"
+
+
+@app.get("/hang")
+def hang() -> str:
+    """Keep the loop of this process from turning, as a handler on the loop would that computes for ever."""
+    loop = socketio.wsgi_server.loop
+    loop.post(loop.call_later, 0.1, _stand_still)
+    return "hanging"
+
+
+def _stand_still() -> None:
+    print("standing still", flush=True)
+    time.sleep(60)
+
+
+@app.get("/limits")
+def limits() -> dict[str, Any]:
+    service = socketio.wsgi_server
+    return {"threads": service.limits.threads, "graceful_s": service.limits.graceful_s}
+
+
+@app.get("/who")
+def who() -> list[int]:
+    return [os.getuid(), os.getgid(), *os.getgroups()]
+
+
+@socketio.on("pid")
+def pid_event() -> int:
+    return os.getpid()
+
+
+@socketio.on("disconnect")
+def gone(reason: str) -> None:
+    print("gone:", reason, flush=True)
+
+
+def create_app(name: str = "made", *, answer: str = "made") -> Flask:
+    """A factory."""
+    made = Flask(name)
+    made.get("/")(lambda: answer)
+    return made
+
+
+def create_socketio() -> SocketIO:
+    """A factory of the other kind."""
+    made = create_app()
+    return SocketIO(made)
+
+
+def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"plain WSGI"]
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    """Not for us."""
+
+
+NUMBER = 7

@@ -1,0 +1,79 @@
+"""``--reload``: which files count, and that a change of one is told, with watchfiles and without."""
+
+import select
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from greenwire.watching import Files, Watcher
+from support.waiting import wait_until
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("shop.py", True),
+        ("inner/shop.py", True),
+        ("templates/page.html", True),
+        ("notes.txt", False),
+        ("tests/test_shop.py", False),
+        ("__pycache__/shop.py", False),
+        (".git/hook.py", False),
+        (".venv/lib/flask.py", False),
+        ("node_modules/x/setup.py", False),
+        ("lib/site-packages/flask.py", False),
+    ],
+)
+def test_which_files_count(tmp_path, path, counts):
+    passed_over = [".*", "__pycache__", "node_modules", "site-packages", "tests"]
+    files = Files(tmp_path, ["*.py", "templates/*.html"], passed_over)
+    assert files.counts(tmp_path / path) is counts
+
+
+def test_an_environment_is_not_looked_at(tmp_path):
+    (tmp_path / "env" / "lib").mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "env" / "lib" / "flask.py").touch()
+    (tmp_path / "shop.py").touch()
+    assert list(Files(tmp_path, ["*.py"], []).times()) == [str(tmp_path / "shop.py")]
+
+
+@pytest.mark.parametrize("library", ["watchfiles", None])
+def test_a_change_is_told(tmp_path, monkeypatch, library):
+    if library is None:
+        monkeypatch.setitem(sys.modules, "watchfiles", None)  # as if it were not installed
+    elif find_spec(library) is None:
+        pytest.skip("watchfiles is not installed")
+    (tmp_path / "shop.py").write_text("1")
+    watcher = Watcher(str(tmp_path), ["*.html"], ["passed_over.py"])
+    try:
+        changes = Changes(watcher, tmp_path)
+        assert changes.after("shop.py") == {"shop.py"}
+        assert changes.after("page.html") == {"page.html"}
+        (tmp_path / "passed_over.py").write_text("1")
+        assert changes.after("shop.py") == {"shop.py"}
+    finally:
+        watcher.close()
+
+
+class Changes:
+    """Changes files until the watcher says so: it may not have begun to look."""
+
+    def __init__(self, watcher: Watcher, folder: Path) -> None:
+        self._watcher = watcher
+        self._folder = folder
+        self._count = 0
+
+    def after(self, name: str) -> set[str]:
+        """What the watcher tells after a change of *name*."""
+
+        def told() -> set[str]:
+            self._count += 1
+            (self._folder / name).write_text("1" * self._count)
+            ready, _, _ = select.select([self._watcher.fd], [], [], 1.5)
+            return set(self._watcher.take()) if ready else set()
+
+        found: set[str] = wait_until(told, f"a change of {name}")
+        return found

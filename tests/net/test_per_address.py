@@ -1,0 +1,89 @@
+"""Connections of one address, at the limit and one past it."""
+
+import socket
+
+import pytest
+
+from greenwire.limits import Limits
+from greenwire.net.tls import server_context
+from greenwire.net.trust import Trusted
+
+TWO = Limits(connections_per_address=2)
+
+
+def hello(exchange):
+    exchange.respond(200, [], b"hello")
+
+
+def test_at_the_limit_and_one_past(serve, caplog):
+    site = serve(handle=hello, limits=TWO)
+    first, second = site.connect(), site.connect()
+    assert first.get().status == second.get().status == 200
+    third = site.connect()
+    answer = third.answer()
+    assert (answer.status, answer.get("connection")) == (429, "close")
+    assert third.at_end()
+    assert "connections_per_address" in caplog.text
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_who_leaves_makes_room(serve, leave):
+    site = serve(handle=hello, limits=TWO)
+    for _ in range(5):
+        clients = [site.connect(), site.connect()]
+        assert {client.get().status for client in clients} == {200}
+        for client in clients:
+            getattr(client, leave)()
+        site.wait_until_empty()
+    assert site.loop.ask(lambda: len(site.server._addresses)) == 0
+
+
+def test_who_takes_a_connection_over_keeps_its_place(serve):
+    taken = []
+
+    def handle(exchange):
+        transport, _ = exchange.upgrade()
+        connection = exchange.connection
+
+        class Other:
+            shutdown = abort = staticmethod(transport.abort)
+
+        other = Other()
+        connection.server.replace(connection, other)
+        transport.write(b"taken")
+        taken.append(other)
+
+    site = serve(handle=handle, limits=Limits(connections_per_address=1))
+    client = site.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+    assert client.file.read(5) == b"taken"
+    assert site.connect().answer().status == 429
+    site.loop.ask(taken[0].abort)
+    site.loop.ask(site.server.closed, taken[0])
+    assert site.loop.ask(lambda: len(site.server._addresses)) == 0
+
+
+def test_a_handshake_that_fails_makes_room(serve, certificate):
+    context = server_context(certificate.cert, certificate.key)
+    site = serve(handle=hello, context=context, limits=Limits(connections_per_address=1, tls_handshake_s=0.1))
+    for _ in range(3):
+        with socket.create_connection(site.sockets[0].getsockname(), 20) as silent:
+            assert silent.recv(1) == b""
+    assert site.connect().get().body == b"hello"
+
+
+def test_a_proxy_that_is_believed_has_no_such_limit(serve):
+    site = serve(handle=hello, limits=TWO, forwarders=Trusted("127.0.0.1"))
+    clients = [site.connect() for _ in range(10)]
+    assert {client.get().status for client in clients} == {200}
+
+
+def test_unix_clients_are_not_counted(serve, tmp_path):
+    site = serve(handle=hello, limits=TWO, host=f"unix:{tmp_path}/s")
+    assert {client.get().status for client in [site.connect() for _ in range(5)]} == {200}
+
+
+def test_without_the_limit_nothing_is_counted(serve):
+    site = serve(handle=hello)
+    assert site.connect().get().status == 200
+    assert site.server._addresses is None
+    assert not site.server._keys
