@@ -15,6 +15,7 @@ import greenwire.errors
 import greenwire.flask
 from greenwire.engineio.options import Options
 from greenwire.run_options import RunOptions
+from greenwire.settings import rows_of
 
 PAGE = Path(__file__).parent / "reference" / "api.md"
 
@@ -41,9 +42,9 @@ OPTIONS = {
     "serializer": ("`'default'`", "`'default'` is JSON; `'msgpack'` that of the JavaScript parser"),
     "limits": ("`Limits()`", "the bounds on everything a client can make grow: [limits](../limits.md)"),
     "connect_timeout": ("`45`", "seconds in which a connection must join a namespace"),
-    "message_queue": ("`None`", "several processes: not supported yet; giving one is an error that says so"),
-    "client_manager": ("`None`", "likewise"),
-    "channel": ("`'flask-socketio'`", "without effect until then"),
+    "message_queue": ("`None`", "the URL of a queue that joins several machines, or processes that only emit"),
+    "client_manager": ("`None`", "instead of a URL: `greenwire.cluster.RedisQueue(...)` or `KombuQueue(...)`"),
+    "channel": ("`'flask-socketio'`", "of the queue: servers with the same one are one server"),
     "ping_interval": "seconds between heartbeats; `(seconds, grace)` adds up",
     "ping_timeout": "seconds that a client may take to answer one",
     "max_http_buffer_size": "bytes of one message or one POST",
@@ -52,23 +53,11 @@ OPTIONS = {
     "transports": "`'polling'`, `'websocket'`, or both",
     "http_compression": "whether answers to polls are compressed",
     "compression_threshold": "bytes from which they are",
+    "ws_compression": "whether WebSocket messages are compressed (permessage-deflate)",
     "cookie": "a cookie with the session's id: its name, or a dict with `name` and attributes",
 }
 RUN_OPTIONS = {
-    "host": ("`'127.0.0.1'`", "a name or an address; `'::'` is every one; `'unix:/path'` a Unix socket"),
-    "port": ("`5000`", "that of `SERVER_NAME` where it has one; `0` takes a free one"),
-    "debug": ("`app.debug`", "Flask's interactive debugger, and the reloader"),
-    "log_output": ("`debug`", "one line on standard error for each request"),
-    "use_reloader": ("`debug`", "restart when a source file changes"),
-    "extra_files": "further files that the reloader looks at",
-    "reloader_options": "keywords for Werkzeug's `run_with_reloader`",
-    "unix_mode": "permissions of the Unix socket",
-    "certfile": "TLS: the certificate chain",
-    "keyfile": "its private key",
-    "ca_certs": "certificates that clients' certificates are checked with",
-    "cert_reqs": "whether clients need one, as in `ssl.CERT_REQUIRED`",
-    "ciphers": "OpenSSL's cipher list",
-    "ssl_context": "an `ssl.SSLContext`, `(certfile, keyfile)`, or `'adhoc'`",
+    row.name: (f"`{row.shown_default or repr(row.default)}`", row.help) for row in rows_of(RunOptions)
 }
 ERRORS = [
     value
