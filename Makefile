@@ -70,10 +70,13 @@ browser:
 			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
 		else echo "chromium is missing (apt-get install chromium): the browser tests are skipped"; fi; fi
 
-# Debian has no initdb in the PATH: its versions stand beside one another.
+# What tests run against or through, as COMMAND:PACKAGE of Debian; initdb is not in the PATH there.
+SERVERS := redis-server:redis-server nginx:nginx-light haproxy:haproxy curl:curl openssl:openssl
+
 servers:
 	@missing=""; \
-	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	for each in $(SERVERS); do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v $${each%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -1,68 +1,52 @@
-"""The benchmark: every workload against every server, each on a core of its own, in turn.
+"""The benchmark: every workload against its servers, each on a core of its own, in turn.
 
     python benchmarks/run.py --install            # once: the peers, into benchmarks/.peers
-    python benchmarks/run.py                      # all of it
-    BENCH=chat,echo PEERS=greenwire,node python benchmarks/run.py --repeat 5
-    python benchmarks/report.py > docs/benchmarks.md
+    python benchmarks/run.py                      # all of it; --quick: the most important rows, once
+    BENCH=chat,echo PEERS=ours,node python benchmarks/run.py --repeat 5
+    python benchmarks/report.py                   # writes docs/benchmarks.md and its plots
 
 A fresh server for each measurement, pinned to the first core; the load generator on the last. Within a
 repetition the servers take turns at each workload, so that whatever else the machine does falls on all of
 them; the figures are medians over the repetitions, with their spread. It ends in bounded time and leaves no
-process behind.
+process behind. What is measured stands in ``rows.py``, the servers in ``peers.py``.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import datetime
 import json
 import os
 import platform
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import report
-from peers import HERE, PEERS, Peer, install
+from install import install
+from peers import HERE, PEERS, Peer
 from process import raise_file_limit
+from rows import BENCHES, Bench, quick, smoke
+from serving import Failed, Files, child_setup, last_line, serving
+from shape import Shape
+
+import green
 
 RESULTS = HERE / "results" / "latest.json"
-START_LIMIT_S = 20.0
-CONNECT_LIMIT_S = 120.0
-POLL_S = 0.02
-LISTENING = re.compile(r"LISTENING (\d+)|http://127\.0\.0\.1:(\d+)")
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One workload with its numbers; a row of the report."""
-
-    name: str
-    workload: str
-    clients: int
-    inflight: int = 1
-
-
-BENCHES = (
-    Bench("echo-1", "echo", 50, 1),
-    Bench("echo-8", "echo", 50, 8),
-    Bench("ack-8", "ack", 50, 8),
-    Bench("broadcast-1", "broadcast", 500, 1),
-    Bench("broadcast-4", "broadcast", 500, 4),
-    Bench("chat", "chat", 50, 1),
-    Bench("idle", "idle", 5_000),
-    Bench("storm", "storm", 20),
-)
+CONNECT_LIMIT_S = 60.0
+SPARE_DESCRIPTORS = 200
+CURVE_SECONDS = 0.8  # of the usual window, for a point of a curve
+PACE_WITHOUT_NODE = 10_000.0
+GREEN = "green"
+Runs = dict[str, dict[str, list[Any]]]  # bench name to peer name to its runs
 
 
 @dataclass(frozen=True)
@@ -75,79 +59,20 @@ class Plan:
     deadline: float
     server_core: int
     load_core: int
+    descriptors: int
 
 
-class Failed(Exception):
-    """A measurement that could not be made, and why."""
-
-
-def child_setup(core: int) -> Callable[[], None]:
-    """What a child does before it becomes its program: go to its core, and die if the runner does."""
-    prctl = ctypes.CDLL(None).prctl
-
-    def setup() -> None:
-        os.sched_setaffinity(0, {core})
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    return setup
-
-
-@contextlib.contextmanager
-def serving(peer: Peer, core: int) -> Iterator[tuple[int, int]]:
-    """Run a server; gives its process id and port, and ends it with all its children."""
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [*peer.command, "--port", "0"],
-            env=peer.environ(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=child_setup(core),
-        )
-        try:
-            yield process.pid, listening_port(process, log.fileno())
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
-            process.wait()
-
-
-def listening_port(process: subprocess.Popen[bytes], log: int) -> int:
-    """Wait for the line in which the server says where it listens."""
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
-        text = os.pread(log, 1 << 20, 0).decode(errors="replace")
-        if said := LISTENING.search(text):
-            return int(said[1] or said[2])
-        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            raise Failed(f"the server ended: {last_line(text)}")
-        time.sleep(POLL_S)
-    raise Failed(f"the server did not say where it listens: {last_line(text)}")
-
-
-def last_line(text: str) -> str:
-    """The line that says what was wrong, most of the time."""
-    return (text.strip().splitlines() or ["(nothing)"])[-1].strip()
-
-
-def measure(bench: Bench, peer: Peer, plan: Plan) -> dict[str, Any]:
+def measure(bench: Bench, shape: Shape, peer: Peer, plan: Plan, files: Files) -> dict[str, Any]:
     """One server, one workload, once."""
-    with serving(peer, plan.server_core) as (pid, port):
-        numbers = {
-            "port": port,
-            "server-pid": pid,
-            "clients": bench.clients,
-            "inflight": bench.inflight,
-            "seconds": plan.seconds,
-            "warmup": plan.warmup,
-        }
-        options = [f"--{name}={value}" for name, value in numbers.items()]
+    seconds = plan.seconds * (CURVE_SECONDS if bench.curve else 1)
+    with serving(peer, shape, files, plan.server_core) as (pid, port):
+        options = [f"--port={port}", f"--server-pid={pid}", f"--seconds={seconds}", f"--warmup={plan.warmup}"]
         try:
             done = subprocess.run(
-                [sys.executable, str(HERE / "load.py"), bench.workload, *options],
+                [sys.executable, str(HERE / "load.py"), bench.workload, *options, *shape.options()],
                 capture_output=True,
                 text=True,
-                timeout=CONNECT_LIMIT_S + plan.warmup + plan.seconds,
+                timeout=CONNECT_LIMIT_S + plan.warmup + seconds,
                 preexec_fn=child_setup(plan.load_core),
             )
         except subprocess.TimeoutExpired as late:
@@ -160,28 +85,58 @@ def measure(bench: Bench, peer: Peer, plan: Plan) -> dict[str, Any]:
     return result
 
 
-def measure_all(benches: list[Bench], peers: list[Peer], plan: Plan) -> dict[str, dict[str, list[Any]]]:
-    """The servers in turn at each workload, again and again: bench name to peer name to its runs."""
-    runs: dict[str, dict[str, list[Any]]] = {b.name: {p.name: [] for p in peers} for b in benches}
+def attempt(bench: Bench, shape: Shape, peer: Peer, plan: Plan, files: Files) -> dict[str, Any]:
+    """A measurement, or why there is none."""
+    try:
+        return measure(bench, shape, peer, plan, files)
+    except Failed as why:
+        return {"error": str(why)}
+
+
+def turns(benches: list[Bench], plan: Plan, versions: dict[str, str]) -> Iterator[tuple[int, Bench, Peer]]:
+    """Who is measured when: everything once, then what is to be repeated again."""
     for repetition in range(plan.repeat):
         for bench in benches:
-            for peer in peers:
-                if time.monotonic() > plan.deadline:
-                    print("Time is up; what is missing was not run.", file=sys.stderr)
-                    return runs
-                outcome = attempt(bench, peer, plan)
-                runs[bench.name][peer.name].append(outcome)
-                turn = f"{repetition + 1}/{plan.repeat}"
-                print(f"{turn} {bench.name:12} {peer.name:20} {report.brief(outcome)}", flush=True)
+            if repetition < bench.repeat:
+                yield from ((repetition, bench, PEERS[name]) for name in bench.peers if name in versions)
+
+
+def measure_all(benches: list[Bench], plan: Plan, versions: dict[str, str], files: Files) -> Runs:
+    """The servers in turn at each workload, again and again, until it is done or time is up."""
+    runs: Runs = {bench.name: {name: [] for name in bench.peers if name in versions} for bench in benches}
+    left_out: dict[tuple[int, str], None] = {}
+    for repetition, bench, peer in turns(benches, plan, versions):
+        if time.monotonic() > plan.deadline:
+            left_out[repetition, bench.name] = None
+            continue
+        outcome = attempt(bench, shape_now(bench, runs, plan), peer, plan, files)
+        runs[bench.name][peer.name].append(outcome)
+        print(f"{repetition + 1} {bench.name:24} {peer.name:22} {report.brief(outcome)}", flush=True)
+    if left_out:
+        names = ", ".join(f"{name} (run {repetition + 1})" for repetition, name in left_out)
+        print(f"Time was up; left out: {names}", file=sys.stderr)
     return runs
 
 
-def attempt(bench: Bench, peer: Peer, plan: Plan) -> dict[str, Any]:
-    """A measurement, or why there is none."""
-    try:
-        return measure(bench, peer, plan)
-    except Failed as why:
-        return {"error": str(why)}
+def shape_now(bench: Bench, runs: Runs, plan: Plan) -> Shape:
+    """The load, with what only the machine or an earlier row could tell."""
+    if bench.half_peak_of:
+        return replace(bench.shape, rate=half_peak(runs.get(bench.half_peak_of, {}).get("node", [])))
+    if bench.most:
+        return replace(bench.shape, clients=plan.descriptors - SPARE_DESCRIPTORS)
+    return bench.shape
+
+
+def half_peak(runs: list[dict[str, Any]]) -> float:
+    """Half of what was done with nobody waiting."""
+    rates = [run["per_second"] for run in runs if "error" not in run]
+    return round(statistics.median(rates) / 2, -2) if rates else PACE_WITHOUT_NODE
+
+
+def green_threads() -> dict[str, Any]:
+    """Green threads beside eventlet's and gevent's."""
+    packages = [name for name in green.PYTHONS if green.is_installed(name)]
+    return {"packages": packages, "table": green.measure(packages)}
 
 
 def installed_peers(wanted: list[str]) -> dict[str, str]:
@@ -195,24 +150,27 @@ def installed_peers(wanted: list[str]) -> dict[str, str]:
     return versions
 
 
-def chosen(variable: str, known: dict[str, str]) -> list[str]:
-    """The names that a comma-separated variable selects; ``known`` is name to group, and either selects."""
-    given = [word for word in os.environ.get(variable, "").split(",") if word]
-    unknown = set(given) - known.keys() - set(known.values())
+def chosen(variable: str, known: dict[str, set[str]]) -> list[str]:
+    """The names that a comma-separated variable selects; ``known`` is name to groups, and any of them selects."""
+    given = {word for word in os.environ.get(variable, "").split(",") if word}
+    unknown = given - known.keys() - set().union(*known.values())
     if unknown:
         sys.exit(f"{variable}: no such name: {', '.join(sorted(unknown))}. There are: {', '.join(known)}.")
-    return [name for name, group in known.items() if not given or name in given or group in given]
+    return [name for name, groups in known.items() if not given or given & {name, *groups}]
 
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         "processor": model[1] if model else platform.machine(),
         "cores": os.cpu_count(),
+        "memory_gb": round(pages / 2**30),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "busy_before": round(os.getloadavg()[0], 1),
     }
 
 
@@ -229,12 +187,22 @@ def arguments() -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--install", action="store_true", help="install the peers, then end")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="the measured window")
-    parser.add_argument("--warmup", type=float, default=1.0)
+    parser.add_argument("--quick", action="store_true", help="the most important rows only")
+    parser.add_argument("--smoke", action="store_true", help="each workload once, small: whether it works")
+    parser.add_argument("--repeat", type=int, default=3, help="times at most; a row has a number of its own, too")
+    parser.add_argument("--seconds", type=float, default=1.5, help="the measured window")
+    parser.add_argument("--warmup", type=float, default=0.5)
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds to start runs in")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
+
+
+def chosen_benches(given: argparse.Namespace) -> tuple[list[Bench], bool]:
+    """The rows to measure, and whether green threads are among them."""
+    table = smoke() if given.smoke else quick() if given.quick else list(BENCHES)
+    names = chosen("BENCH", {bench.name: bench.groups for bench in table} | {GREEN: set()})
+    with_green = GREEN in names and not given.quick and not given.smoke
+    return [bench for bench in table if bench.name in names], with_green
 
 
 def main() -> None:
@@ -244,18 +212,31 @@ def main() -> None:
         install()
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the server in hand is ended too
-    raise_file_limit()
-    names = chosen("BENCH", {bench.name: bench.workload for bench in BENCHES})
-    benches = [bench for bench in BENCHES if bench.name in names]
-    versions = installed_peers(chosen("PEERS", {name: name for name in PEERS}))
+    descriptors = raise_file_limit()
+    benches, with_green = chosen_benches(given)
+    versions = installed_peers(chosen("PEERS", {peer.name: {peer.group} for peer in PEERS.values()}))
     deadline = time.monotonic() + given.limit
-    plan = Plan(given.repeat, given.seconds, given.warmup, deadline, *cores())
-    runs = measure_all(benches, [PEERS[name] for name in versions], plan)
+    plan = Plan(given.repeat, given.seconds, given.warmup, deadline, *cores(), descriptors)
+    description = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        greens = green_threads() if with_green else {}
+        runs = measure_all(benches, plan, versions, Files(Path(folder)))
+    measured = {name for each in runs.values() for name in each}
     results = {
-        "machine": machine(),
-        "versions": versions,
+        "machine": description,
+        "versions": {name: version for name, version in versions.items() if name in measured},
         "window": {"repeat": plan.repeat, "seconds": plan.seconds},
-        "benches": [{**vars(bench), "runs": runs[bench.name]} for bench in benches],
+        "benches": [
+            {
+                "name": bench.name,
+                "workload": bench.workload,
+                "curve": bench.curve,
+                **vars(shape_now(bench, runs, plan)),
+                "runs": runs[bench.name],
+            }
+            for bench in benches
+        ],
+        "green": greens,
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(results, indent=1))

@@ -30,11 +30,13 @@ LAYERS = [
     ["flask", "wsgi"],
     ["compat", "cli", "configuration", "target", "__main__"],
 ]
-PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer}
+PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer} | {
+    *("net.proxy_protocol", "net.trust", "net.addresses", "websocket.deflate", "socketio.rate"),
+}
 # What a pure file may import beside pure files: nothing that does I/O, keeps time, or runs anything.
 PURE_IMPORTS = {
-    *"base64 binascii collections dataclasses decimal enum hashlib inspect itertools".split(),
-    *"json math orjson re struct typing".split(),
+    *"base64 binascii collections dataclasses decimal enum hashlib inspect ipaddress itertools".split(),
+    *"json math orjson re struct typing zlib".split(),
 }
 
 

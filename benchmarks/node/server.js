@@ -1,26 +1,16 @@
 // Socket.IO for Node on its default engine (ws); --port 0 lets the system choose.
 "use strict";
 
+const fs = require("node:fs");
 const http = require("node:http");
+const https = require("node:https");
 const { Server } = require("socket.io");
+const { options, serve } = require("./events.js");
 
-const flag = process.argv.indexOf("--port");
-const port = flag < 0 ? 0 : Number(process.argv[flag + 1]);
-const server = http.createServer();
-const io = new Server(server);
+const pem = options.certificate && fs.readFileSync(options.certificate);
+const server = pem ? https.createServer({ cert: pem, key: pem }) : http.createServer();
+serve(new Server(server), options.namespaces);
 
-io.on("connection", (socket) => {
-  socket.on("echo", (data) => socket.emit("echo", data));
-  socket.on("ack", (data, reply) => reply(data));
-  socket.on("broadcast", (data, reply) => {
-    io.emit("broadcast", data);
-    if (reply) reply();
-  });
-  socket.on("join", (room, reply) => {
-    socket.join(room);
-    if (reply) reply(true);
-  });
-  socket.on("room", (name, data) => io.to(name).emit("room", data));
-});
-
-server.listen({ port, host: "127.0.0.1", backlog: 4096 }, () => console.log(`LISTENING ${server.address().port}`));
+server.listen({ port: options.port, host: "127.0.0.1", backlog: 4096 }, () =>
+  console.log(`LISTENING ${server.address().port}`),
+);

@@ -17,7 +17,7 @@ def unchanged(handler: Handler) -> Handler:
     return handler
 
 
-def build(api: ModuleType, wrap: Callable[[Handler], Handler] = unchanged, **options: Any) -> Any:
+def build(api: ModuleType, namespaces: int, wrap: Callable[[Handler], Handler] = unchanged, **options: Any) -> Any:
     """A Flask application and its SocketIO object; ``wrap`` may turn the handlers into coroutines."""
     app = Flask(__name__)
     socketio = api.SocketIO(app, **options)
@@ -40,6 +40,8 @@ def build(api: ModuleType, wrap: Callable[[Handler], Handler] = unchanged, **opt
 
     for handler in (echo, ack, broadcast, join, room):
         socketio.on_event(handler.__name__, wrap(handler))
+    for number in range(namespaces):
+        socketio.on_event("echo", wrap(echo), namespace=f"/n{number}")
     return app, socketio
 
 

@@ -1,21 +1,18 @@
-"""Greenwire with Flask handlers; ``--runner`` says what the handlers run in."""
+"""Greenwire with Flask handlers; ``--runner`` says what the handlers run in: threads, green, coroutine."""
 
-import argparse
+from listening import arguments
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--port", type=int, default=0)
-parser.add_argument("--runner", choices=("threads", "green", "coroutine"), default="threads")
-given = parser.parse_args()
+given = arguments("runner")
 
 if given.runner == "green":
     import greenwire.green
 
     greenwire.green.patch()
 
-from flask_events import as_coroutine, build  # noqa: E402
+from flask_events import as_coroutine, build, unchanged  # noqa: E402
 
 import greenwire.flask  # noqa: E402
 
-handlers = {"wrap": as_coroutine} if given.runner == "coroutine" else {}
-app, socketio = build(greenwire.flask, **handlers)
-socketio.run(app, host="127.0.0.1", port=given.port)  # prints http://127.0.0.1:PORT
+app, socketio = build(greenwire.flask, given.namespaces, as_coroutine if given.runner == "coroutine" else unchanged)
+tls = {"certfile": given.certificate} if given.certificate else {}
+socketio.run(app, host="127.0.0.1", port=given.port, **tls)  # prints http://127.0.0.1:PORT

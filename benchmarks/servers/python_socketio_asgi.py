@@ -4,7 +4,7 @@ from typing import Any
 
 import socketio
 import uvicorn
-from listening import listening_socket
+from listening import arguments, listening_socket
 
 sio = socketio.AsyncServer(async_mode="asgi")
 
@@ -42,4 +42,4 @@ async def room(sid: str, name: str, data: Any) -> None:
 
 app = socketio.ASGIApp(sio)
 config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
-uvicorn.Server(config).run(sockets=[listening_socket()])
+uvicorn.Server(config).run(sockets=[listening_socket(arguments().port)])

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 log = logging.getLogger("greenwire")
+access = logging.getLogger("greenwire.access")
 _FORMAT = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
 
 
@@ -13,13 +14,17 @@ def begin(level: str) -> None:
         handler = _Ours()
         handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
         log.addHandler(handler)
+        access.addHandler(_Ours())  # its lines are complete, and in a format that programs read
+        access.propagate = False
     log.setLevel(level.upper())
 
 
 def give_way() -> None:
     """The application is imported: where it has set logging up, its way is the way."""
     if logging.getLogger().handlers or any(not isinstance(handler, _Ours) for handler in log.handlers):
-        log.handlers = [handler for handler in log.handlers if not isinstance(handler, _Ours)]
+        for logger in (log, access):
+            logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, _Ours)]
+        access.propagate = True
 
 
 def reopen() -> None:

@@ -230,6 +230,27 @@ def test_hup_without_a_supervisor_reads_certificates_again(tmp_path):
         assert command.wait() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_lines_of_the_access_log_are_that_and_nothing_else(workers):
+    args = ("--access-log", "combined", "--log-level", "warning", "--workers", workers)
+    with Command(APPS, "run", "shop:app", *ANYWHERE, *args) as command:
+        assert get(command.port) == "hello"
+        command.says('"GET / HTTP/1.1" 200 5')
+        [line] = [line for line in command.err.splitlines() if "GET /" in line]
+        assert line.startswith("127.0.0.1 - - [")
+
+
+def test_the_application_says_where_log_lines_go(tmp_path):
+    copy_app(tmp_path)
+    (tmp_path / "logged.py").write_text(
+        "import logging\nlogging.basicConfig(format='MINE %(name)s %(message)s', level='INFO')\nfrom shop import app\n"
+    )
+    with Command(tmp_path, "run", "logged:app", *ANYWHERE, "--access-log", "combined") as command:
+        assert get(command.port) == "hello"
+        command.says("MINE greenwire.access 127.0.0.1")
+        assert command.err.count("GET /") == 1
+
+
 # --- what cannot be served
 
 

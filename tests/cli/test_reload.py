@@ -17,6 +17,9 @@ from support.waiting import wait_until
 ARGS = ("run", "shop:app", "--bind", "127.0.0.1:0", "--workers", "2")
 
 
+_PACE_S = 0.002  # between requests of one client: the workers that start need the processor, too
+
+
 class Load:
     """Clients that ask again and again: two on connections that stay, two on a new one for each request."""
 
@@ -39,11 +42,11 @@ class Load:
 
     def _ask(self, stays: bool) -> None:
         try:
-            while not self._over.is_set() and len(self.answers) < 50_000:
+            while not self._over.wait(_PACE_S) and len(self.answers) < 50_000:
                 with Connection(self.port) as browser:
                     response = browser.get("/version")
                     self.answers.append(response.text)
-                    while stays and response.get("connection") != "close" and not self._over.is_set():
+                    while stays and response.get("connection") != "close" and not self._over.wait(_PACE_S):
                         response = browser.get("/version")
                         self.answers.append(response.text)
         except BaseException as error:

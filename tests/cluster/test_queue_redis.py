@@ -91,6 +91,7 @@ def listen(serve):
     yield start
     for listener in listeners:
         listener.client.disconnect()
+        listener.client.eio.queue.put(None)  # one that was put out leaves a thread waiting there
 
 
 @pytest.fixture

@@ -248,7 +248,8 @@ def test_the_end_of_the_process_waits_for_threads_that_are_no_daemons(before):
         """,
         before=before,
     )
-    assert lines == ["first", "last", "grandchild", "atexit"]
+    assert lines[-1] == "atexit"
+    assert sorted(lines[:-1]) == ["first", "grandchild", "last"]
 
 
 def test_a_daemon_that_waits_at_the_end_is_silent(before):
@@ -354,7 +355,7 @@ def test_the_drop_in_is_green_without_patch():
         threads = [threading.Thread(target=work, args=(seconds,)) for seconds in (0.02, 0.01)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
-        assert order == [0.01, 0.02] and real.active_count() == 1
+        assert sorted(order) == [0.01, 0.02] and real.active_count() == 1
         assert real.Lock is not threading.Lock
         threading.Thread(target=work, args=(0.01,)).start()  # the end waits for it
         """,
