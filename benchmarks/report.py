@@ -153,17 +153,17 @@ def aligned(rows: list[list[str]]) -> str:
 def targets_table(results: Numbers) -> str:
     """The figures to reach, beside those that were measured."""
     rows = [["figure", "target", "bound", "measured", "reached"]]
-    missed: dict[str, None] = {}
+    missed: dict[tuple[str, str], None] = {}
     for found in outcomes(results):
         target = found.target
         name = f"{target.bench}: {PEERS[target.ours].title}, {FIGURES[target.figure]}"
         verdict = "yes" if found.reached else "**no**"
         rows.append([name, target.words, f"{found.bound:,.2f}", f"{found.value:,.2f}", verdict])
         if not found.reached:
-            missed[target.bench] = None
+            missed[target.bench, target.ours] = None
     if len(rows) == 1:
         return ""
-    reasons = "\n".join(f"- **{bench}**: {WHY[bench]}" for bench in missed if bench in WHY)
+    reasons = "\n".join(f"- **{row}, {PEERS[ours].title}**: {WHY[row, ours]}" for row, ours in missed)
     why = f"\nWhy not:\n\n{reasons}\n" if reasons else ""
     return f"## Targets\n\n{aligned(rows)}\n{why}"
 

@@ -34,7 +34,7 @@ import report
 from install import install
 from peers import HERE, PEERS, Peer
 from process import raise_file_limit
-from rows import BENCHES, Bench, quick, smoke
+from rows import BENCHES, ONCE, Bench, quick, smoke
 from serving import Failed, Files, child_setup, last_line, serving
 from shape import Shape
 
@@ -43,7 +43,7 @@ import green
 RESULTS = HERE / "results" / "latest.json"
 CONNECT_LIMIT_S = 60.0
 SPARE_DESCRIPTORS = 200
-CURVE_SECONDS = 0.8  # of the usual window, for a point of a curve
+SHORT = 0.6  # of the usual window, for a row that is measured once
 PACE_WITHOUT_NODE = 10_000.0
 GREEN = "green"
 Runs = dict[str, dict[str, list[Any]]]  # bench name to peer name to its runs
@@ -64,7 +64,7 @@ class Plan:
 
 def measure(bench: Bench, shape: Shape, peer: Peer, plan: Plan, files: Files) -> dict[str, Any]:
     """One server, one workload, once."""
-    seconds = plan.seconds * (CURVE_SECONDS if bench.curve else 1)
+    seconds = plan.seconds * (SHORT if bench.short else 1)
     with serving(peer, shape, files, plan.server_core) as (pid, port):
         options = [f"--port={port}", f"--server-pid={pid}", f"--seconds={seconds}", f"--warmup={plan.warmup}"]
         try:
@@ -94,11 +94,14 @@ def attempt(bench: Bench, shape: Shape, peer: Peer, plan: Plan, files: Files) ->
 
 
 def turns(benches: list[Bench], plan: Plan, versions: dict[str, str]) -> Iterator[tuple[int, Bench, Peer]]:
-    """Who is measured when: everything once, then what is to be repeated again."""
-    for repetition in range(plan.repeat):
-        for bench in benches:
-            if repetition < bench.repeat:
-                yield from ((repetition, bench, PEERS[name]) for name in bench.peers if name in versions)
+    """Who is measured when: every row once, those with a target again, the curves, and those with a target again."""
+    points = [bench for bench in benches if bench.curve]
+    rows = [bench for bench in benches if not bench.curve]
+    passes = [(number, [row for row in rows if row.repeat > number]) for number in range(plan.repeat)]
+    for number, chosen_rows in [*passes[:2], (0, points), *passes[2:]]:
+        for bench in chosen_rows:
+            peers = [name for name in bench.peers if name in versions and not (number and name in ONCE)]
+            yield from ((number, bench, PEERS[name]) for name in peers)
 
 
 def measure_all(benches: list[Bench], plan: Plan, versions: dict[str, str], files: Files) -> Runs:
@@ -191,7 +194,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="each workload once, small: whether it works")
     parser.add_argument("--repeat", type=int, default=3, help="times at most; a row has a number of its own, too")
     parser.add_argument("--seconds", type=float, default=1.5, help="the measured window")
-    parser.add_argument("--warmup", type=float, default=0.5)
+    parser.add_argument("--warmup", type=float, default=0.4)
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds to start runs in")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()

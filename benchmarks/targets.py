@@ -8,17 +8,35 @@ from typing import Any
 
 from figures import Numbers, summaries
 
+# Row and server to the reason why a target of theirs is out of reach; shown where it was missed.
 WHY = {
-    "echo-1": (
-        "With one message in flight each message is a read, a write and a turn of the loop by itself; the system calls "
-        "are the same for everybody, and a handler in a thread has to be handed over and back on top of them."
+    ("echo-1", "greenwire"): (
+        "One message in flight is a read, a write and a turn of the loop for each message, which nobody can share; and "
+        "a handler in a thread is handed over and back on top of that."
     ),
-    "echo-8": "What remains is Flask's context around each handler, and Python's price for a function call.",
-    "broadcast-4": "Four messages in flight are too few to fill the writes; the system calls are the cost.",
-    "idle-10000": "A client of a Flask application keeps its environ for `request`; the rest are uvloop's own buffers.",
-    "pace-half": "Handlers' threads and the loop share one interpreter: some messages wait for its switch interval.",
-    "wsgi-bare": "granian's loop is Rust, and calls Python for nothing but the application.",
-    "wsgi-flask": "Most of a request is Flask's own time, which is the same under every server.",
+    ("echo-1", "greenwire-green"): "Python's price for the same steps; the system calls are the same for both.",
+    ("echo-1", "greenwire-coroutine"): "Python's price for the same steps; the system calls are the same for both.",
+    ("echo-1", "greenwire-bare"): "Bun's HTTP and WebSocket are native code down to the handler; ours is Python from the frame.",
+    ("echo-8", "greenwire"): "What is left is Flask's context around each handler, and Python's function calls.",
+    ("echo-8", "greenwire-green"): "What is left is Flask's context around each handler, and Python's function calls.",
+    ("echo-8", "greenwire-coroutine"): "What is left is Flask's context around each handler, and a task's turn.",
+    ("echo-8", "greenwire-bare"): (
+        "With eight in flight the system calls are shared, and what is left is code: Bun's is native and compiled, some "
+        "twenty function calls of Python for each event are not."
+    ),
+    ("broadcast-4", "greenwire"): (
+        "Four messages in flight join four frames in a write at most; one system call for each client and write is "
+        "nearly all of the cost, and the same for everybody."
+    ),
+    ("chat", "greenwire"): "A system call for each client and turn is most of the cost, and the same for everybody.",
+    ("idle-10000", "greenwire"): "uvloop's transport and picows' parser are a third; the rest are our objects for each client.",
+    ("idle-10000", "greenwire-bare"): (
+        "uvloop's transport and picows' parser are a third; HTTP, Engine.IO and Socket.IO keep an object each. Flask "
+        "adds nothing as long as no handler has run."
+    ),
+    ("pace-half", "greenwire"): "Handlers' threads and the loop share one interpreter, and wait for each other.",
+    ("wsgi-bare", "greenwire-wsgi"): "granian's loop is Rust, and calls Python for nothing but the application.",
+    ("wsgi-flask", "greenwire-wsgi"): "Most of a request is Flask's own time, which is the same under every server.",
 }
 
 

@@ -8,7 +8,7 @@ from client import Client, Faults, close
 from measure import Load, Numbers, clock, result, snapshot, window
 from process import usage
 
-SETTLE_S = 1.0
+SETTLE_S = 0.5
 WARM_UP_CLIENTS = 20
 
 

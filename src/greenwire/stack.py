@@ -23,6 +23,7 @@ from .engineio.options import Options
 from .engineio.peer import Peer
 from .engineio.serve import Engine
 from .green.hub import own_hub
+from .green.patch import is_patched
 from .green.runner import GreenRunner, GreenWaiter
 from .http.certificate import ClientCertificates
 from .http.connection import HTTPConnection
@@ -45,6 +46,7 @@ from .runners import Background, Runner, TaskRunner, ThreadRunner, start_thread
 from .socketio.dispatch import Dispatcher
 from .socketio.server import Server as SocketIOServer
 from .version import __version__
+from .watchdog import Watchdog
 
 log = logging.getLogger("greenwire")
 
@@ -124,8 +126,10 @@ class Service:
         self.cluster = _cluster_of(worker)
         self._sockets = list(worker.sockets) if worker is not None else options.listen(limits)
         self.urls = [url_of(sock, self._tls is not None) for sock in self._sockets]
-        self.loop = Loop(own_hub().aio) if options.green else Loop()
+        # Green threads of this thread run on their hub's loop: with patch() there may be some, whatever handlers run in.
+        self.loop = Loop(own_hub().aio) if options.green or is_patched("thread") else Loop()
         self.quiet: QuietLog = self.duties.new_quiet(self.loop.now)
+        self.watchdog = Watchdog(self.loop, limits, log)
         self.runner: Runner = GreenRunner(self.loop) if options.green else ThreadRunner(self.loop, limits)
         self.tasks = TaskRunner(self.loop)
         self.mounts = mounts
@@ -218,6 +222,7 @@ class Service:
         if self.cluster is not None:
             self.cluster.start()
         self.server.start()
+        self.watchdog.start()
         self.loop.call_soon(self._begin)
         try:
             aio.run_forever()
@@ -232,6 +237,7 @@ class Service:
                 mount.unbind()
             if self.cluster is not None:
                 self.cluster.stop()
+            self.watchdog.stop()
             self.duties.close()
             self.quiet.flush()
             if self._access_file is not None:
