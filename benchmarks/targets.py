@@ -16,20 +16,20 @@ WHY = {
     ),
     ("echo-1", "greenwire-green"): "Python's price for the same steps; the system calls are the same for both.",
     ("echo-1", "greenwire-coroutine"): "Python's price for the same steps; the system calls are the same for both.",
-    ("echo-1", "greenwire-bare"): "Bun's HTTP and WebSocket are native code down to the handler; ours is Python from the frame.",
+    ("echo-1", "greenwire-bare"): "Bun's WebSocket is native code up to the handler; ours is Python from the frame on.",
     ("echo-8", "greenwire"): "What is left is Flask's context around each handler, and Python's function calls.",
     ("echo-8", "greenwire-green"): "What is left is Flask's context around each handler, and Python's function calls.",
-    ("echo-8", "greenwire-coroutine"): "What is left is Flask's context around each handler, and a task's turn.",
+    ("echo-8", "greenwire-coroutine"): "What is left is Flask's context around each handler, and a coroutine.",
     ("echo-8", "greenwire-bare"): (
-        "With eight in flight the system calls are shared, and what is left is code: Bun's is native and compiled, some "
-        "twenty function calls of Python for each event are not."
+        "With eight in flight the system calls are shared, and what is left is code: Bun's is native or compiled, ours "
+        "is some twenty function calls of Python for each event."
     ),
     ("broadcast-4", "greenwire"): (
         "Four messages in flight join four frames in a write at most; one system call for each client and write is "
         "nearly all of the cost, and the same for everybody."
     ),
     ("chat", "greenwire"): "A system call for each client and turn is most of the cost, and the same for everybody.",
-    ("idle-10000", "greenwire"): "uvloop's transport and picows' parser are a third; the rest are our objects for each client.",
+    ("idle-10000", "greenwire"): "uvloop's transport and picows' parser are a third; the rest are our own objects.",
     ("idle-10000", "greenwire-bare"): (
         "uvloop's transport and picows' parser are a third; HTTP, Engine.IO and Socket.IO keep an object each. Flask "
         "adds nothing as long as no handler has run."
