@@ -21,7 +21,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 _MASK = b"\x9a\x3c\x5e\xf1"
 _MASKED = 0x80
@@ -234,7 +234,7 @@ class Dialer:
     def __init__(self, port: int, *, tls: bool = False) -> None:
         self._server = ("127.0.0.1", port)
         self._dialed = itertools.count()
-        self._tls = {"ssl": _trusting(), "server_hostname": "localhost"} if tls else {}
+        self._tls: dict[str, Any] = {"ssl": _trusting(), "server_hostname": "localhost"} if tls else {}
 
     async def connect(self, protocol: P) -> P:
         """Connect, whatever is spoken then."""
@@ -272,6 +272,13 @@ class Dialer:
         sock.bind((f"127.0.0.{1 + next(self._dialed) // _PORTS_PER_ADDRESS}", 0))
         sock.connect_ex(self._server)
         return sock
+
+
+async def all_of(answers: Iterable[asyncio.Future[None]]) -> None:
+    """Wait for what every client waits for."""
+    async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+        for answer in answers:
+            await answer
 
 
 async def close(client: Client) -> None:

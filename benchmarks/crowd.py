@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 
-from client import Client, client_frame
+from client import Client, all_of, client_frame
 from measure import Load, Numbers, clock, window
 from process import usage
 from talk import text
@@ -199,8 +199,7 @@ async def rooms(load: Load) -> Numbers:
     clients = await load.dialer.open_all(Member(load, seats(number)) for number in range(shape.clients))
     for client in clients:
         client.join()
-    for client in clients:
-        await client.joined
+    await all_of([client.joined for client in clients])
     event = f'42["room","{text(shape.size)}"]'
     for client in clients:
         client.start(event, shape.inflight)

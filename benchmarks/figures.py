@@ -64,13 +64,13 @@ def curves(results: Numbers) -> dict[str, dict[str, list[tuple[int, float]]]]:
 def bend(curve: str, points: list[tuple[int, float]]) -> str:
     """What is wrong with a line; nothing where it is flat, or with the size of a message straight."""
     if curve == "size":  # a byte may cost, but not more in a longer message
-        points = [
-            (big, (cost - less) / (big - small) * 1024)
-            for (small, less), (big, cost) in pairwise(points)
-        ]
-    cheapest = min(points, key=lambda point: point[1], default=(0, 0.0))
-    last = points[-1] if points else cheapest
-    if len(points) < 2 or cheapest[1] <= 0 or last[0] <= cheapest[0] or last[1] < BENDS * cheapest[1]:
+        points = [(big, (cost - less) / (big - small) * 1024) for (small, less), (big, cost) in pairwise(points)]
+        points = [point for point in points if point[1] > 0]  # between short messages there is nothing but noise
+    if not points:
+        return ""
+    cheapest = min(points, key=lambda point: point[1])
+    dearest = max((point for point in points if point[0] >= cheapest[0]), key=lambda point: point[1])
+    if dearest[1] < BENDS * cheapest[1]:
         return ""
     unit = "µs for each further KiB" if curve == "size" else "µs"
-    return f"bends upward: {cheapest[1]:.2f} {unit} at {cheapest[0]:,}, {last[1]:.2f} at {last[0]:,}"
+    return f"bends upward: {cheapest[1]:.2f} {unit} at {cheapest[0]:,}, {dearest[1]:.2f} at {dearest[0]:,}"

@@ -28,6 +28,7 @@ PROGRAM = HERE / "servers" / "green_peer.py"
 THEIRS = str(VENV / "bin" / "python")
 PYTHONS = {"greenwire": sys.executable, "gevent": THEIRS, "eventlet": THEIRS}
 REFERENCE = "greenwire"
+SERVER_CORE, CLIENT_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
 CONNECTIONS = 50
 # Bytes of a message, and the timeout of the server's sockets.
 ECHOES: dict[str, tuple[int, str | None]] = {
@@ -46,13 +47,12 @@ Table = dict[str, dict[str, float]]
 @contextmanager
 def running(package: str, *job: str) -> Iterator[subprocess.Popen[str]]:
     """The program under test, on the first core; ended behind the block."""
-    core = min(os.sched_getaffinity(0))
     process = subprocess.Popen(
         [PYTHONS[package], str(PROGRAM), package, *job],
         env={**os.environ, "PYTHONPATH": str(SOURCE)} if package == REFERENCE else None,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
     )
     try:
         yield process
@@ -162,7 +162,7 @@ def main() -> None:
     packages = [name for name in wanted if is_installed(name)]
     for name in set(wanted) - set(packages):
         print(f"{name} is not installed and is left out (see run.py --install).", file=sys.stderr)
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, {CLIENT_CORE})
     print(printed(measure(packages), packages))
 
 

@@ -104,10 +104,12 @@ def served(kind: str, core: Server) -> Iterator[Case]:
     dispatcher = core.local.dispatcher
     member = next(iter(dispatcher.spaces["/"].members.values()))
     handler = core.handlers.find("/", "echo")
+    loop = core._loop
     assert handler is not None
+    assert loop is not None
     yield f"client receive, {kind}", lambda: member.client.receive(EVENT), 1
     yield f"face run and emit, {kind}", lambda: core.face.run(handler, member, "echo", [TEXT]), 1
-    yield f"receive path to handler and emit, {kind}", lambda: core._loop.ask(peer.on_message, EVENT), 1
+    yield f"receive path to handler and emit, {kind}", lambda: loop.ask(peer.on_message, EVENT), 1
     yield f"emit to one, {kind}", lambda: core.emit("echo", TEXT, to=member.sid), 1
 
 

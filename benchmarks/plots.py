@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 WIDTH = 720
@@ -11,7 +11,7 @@ MARGIN = 16
 INK, FAINT, OURS, THEIRS = "#333", "#ddd", "#0a7d4f", "#9aa5ad"
 COLOURS = (OURS, "#c2571a", "#3465a4", "#75507b")
 BAR, GAP, LABEL = 18, 8, 210
-TOP, BOTTOM, LEFT, RIGHT, TALL = 48, 52, 64, 150, 300
+TOP, BOTTOM, LEFT, RIGHT, TALL = 58, 52, 64, 150, 300
 LEAST = 0.001  # a logarithm has no zero
 Line = Sequence[tuple[float, float]]
 
@@ -31,10 +31,10 @@ def bars(title: str, rows: Sequence[tuple[str, float, bool]]) -> str:
     return _page(parts, TOP + len(rows) * (BAR + GAP) + MARGIN)
 
 
-def lines(title: str, x_title: str, y_title: str, series: dict[str, Line]) -> str:
+def lines(title: str, x_title: str, y_title: str, series: Mapping[str, Line]) -> str:
     """A line for each name; both axes logarithmic, so that what grows in proportion is straight."""
-    series = {name: [(x, max(y, LEAST)) for x, y in line] for name, line in series.items()}
-    points = [point for line in series.values() for point in line]
+    drawn = {name: [(x, max(y, LEAST)) for x, y in line] for name, line in series.items()}
+    points = [point for line in drawn.values() for point in line]
     x_at = _axis([x for x, _ in points], LEFT, WIDTH - RIGHT)
     y_at = _axis([y for _, y in points], TOP + TALL, TOP, whole=True)
     titles = ((MARGIN, TOP - 8, y_title), (LEFT, TOP + TALL + 40, x_title))
@@ -45,7 +45,7 @@ def lines(title: str, x_title: str, y_title: str, series: dict[str, Line]) -> st
     for y in _decades([y for _, y in points]):
         parts.append(_rule(LEFT, y_at(y), WIDTH - RIGHT, y_at(y)))
         parts.append(_text(LEFT - 8, y_at(y) + 4, _short(y), anchor="end"))
-    for colour, (name, line) in zip(COLOURS, series.items(), strict=False):
+    for colour, (name, line) in zip(COLOURS, drawn.items(), strict=False):
         path = " ".join(f"{x_at(x):.1f},{y_at(y):.1f}" for x, y in line)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="3" fill="{colour}"/>' for x, y in line]

@@ -1,7 +1,7 @@
 """What is measured: a table of loads and of the servers that each of them is for, the most important first.
 
 When time runs short, the end of the table is left out. The rows that have a target are measured ``repeat`` times at
-most, all others once and for a shorter time; the second time comes when every row but the curves has had its first.
+most, all others once and for a shorter time; the second time comes when every row has had its first.
 """
 
 from __future__ import annotations

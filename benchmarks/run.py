@@ -44,6 +44,7 @@ RESULTS = HERE / "results" / "latest.json"
 CONNECT_LIMIT_S = 60.0
 SPARE_DESCRIPTORS = 200
 SHORT = 0.6  # of the usual window, for a row that is measured once
+LONG = 2.0  # of the usual warm-up, where what a compiler in the server has delayed would be latency
 PACE_WITHOUT_NODE = 10_000.0
 GREEN = "green"
 Runs = dict[str, dict[str, list[Any]]]  # bench name to peer name to its runs
@@ -64,15 +65,16 @@ class Plan:
 
 def measure(bench: Bench, shape: Shape, peer: Peer, plan: Plan, files: Files) -> dict[str, Any]:
     """One server, one workload, once."""
-    seconds = plan.seconds * (SHORT if bench.short else 1)
+    share = SHORT if bench.short else 1.0
+    seconds, warmup = plan.seconds * share, plan.warmup * (LONG if bench.workload == "pace" else share)
     with serving(peer, shape, files, plan.server_core) as (pid, port):
-        options = [f"--port={port}", f"--server-pid={pid}", f"--seconds={seconds}", f"--warmup={plan.warmup}"]
+        options = [f"--port={port}", f"--server-pid={pid}", f"--seconds={seconds}", f"--warmup={warmup}"]
         try:
             done = subprocess.run(
                 [sys.executable, str(HERE / "load.py"), bench.workload, *options, *shape.options()],
                 capture_output=True,
                 text=True,
-                timeout=CONNECT_LIMIT_S + plan.warmup + seconds,
+                timeout=CONNECT_LIMIT_S + warmup + seconds,
                 preexec_fn=child_setup(plan.load_core),
             )
         except subprocess.TimeoutExpired as late:
@@ -94,11 +96,11 @@ def attempt(bench: Bench, shape: Shape, peer: Peer, plan: Plan, files: Files) ->
 
 
 def turns(benches: list[Bench], plan: Plan, versions: dict[str, str]) -> Iterator[tuple[int, Bench, Peer]]:
-    """Who is measured when: every row once, those with a target again, the curves, and those with a target again."""
+    """Who is measured when: every row once, then the curves, then those with a target again, and again."""
     points = [bench for bench in benches if bench.curve]
     rows = [bench for bench in benches if not bench.curve]
     passes = [(number, [row for row in rows if row.repeat > number]) for number in range(plan.repeat)]
-    for number, chosen_rows in [*passes[:2], (0, points), *passes[2:]]:
+    for number, chosen_rows in [*passes[:1], (0, points), *passes[1:]]:
         for bench in chosen_rows:
             peers = [name for name in bench.peers if name in versions and not (number and name in ONCE)]
             yield from ((number, bench, PEERS[name]) for name in peers)
@@ -136,10 +138,11 @@ def half_peak(runs: list[dict[str, Any]]) -> float:
     return round(statistics.median(rates) / 2, -2) if rates else PACE_WITHOUT_NODE
 
 
-def green_threads() -> dict[str, Any]:
-    """Green threads beside eventlet's and gevent's."""
-    packages = [name for name in green.PYTHONS if green.is_installed(name)]
-    return {"packages": packages, "table": green.measure(packages)}
+def green_threads(plan: Plan, versions: dict[str, str]) -> dict[str, Any]:
+    """Green threads beside eventlet's and gevent's, where those are to be measured."""
+    packages = [name for name in green.PYTHONS if name in versions and green.is_installed(name)]
+    os.sched_setaffinity(0, {plan.load_core})  # its clients run in this process
+    return {"packages": packages, "table": green.measure(packages)} if packages else {}
 
 
 def installed_peers(wanted: list[str]) -> dict[str, str]:
@@ -194,7 +197,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="each workload once, small: whether it works")
     parser.add_argument("--repeat", type=int, default=3, help="times at most; a row has a number of its own, too")
     parser.add_argument("--seconds", type=float, default=1.5, help="the measured window")
-    parser.add_argument("--warmup", type=float, default=0.4)
+    parser.add_argument("--warmup", type=float, default=0.8)
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds to start runs in")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
@@ -222,7 +225,7 @@ def main() -> None:
     plan = Plan(given.repeat, given.seconds, given.warmup, deadline, *cores(), descriptors)
     description = machine()
     with tempfile.TemporaryDirectory() as folder:
-        greens = green_threads() if with_green else {}
+        greens = green_threads(plan, versions) if with_green else {}
         runs = measure_all(benches, plan, versions, Files(Path(folder)))
     measured = {name for each in runs.values() for name in each}
     results = {

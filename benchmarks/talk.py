@@ -15,7 +15,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable
 
-from client import Client, Opcode, client_frame
+from client import Client, Opcode, all_of, client_frame
 from measure import LATE_SHARE, Load, Numbers, clock, percentiles_ms, window
 
 HEX = "0123456789abcdef"
@@ -132,8 +132,7 @@ async def namespaces(load: Load) -> Numbers:
     clients = await load.dialer.open_all(Joiner(load) for _ in range(load.shape.clients))
     for client in clients:
         client.join()
-    for client in clients:
-        await client.joined
+    await all_of([client.joined for client in clients])
     for client in clients:
         client.ask()
     return await window(load, lambda: len(load.latencies_s))

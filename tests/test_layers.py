@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "greenwire"
 
 # Each layer may import itself and what stands above it in this list. A longer prefix wins.
 LAYERS = [
-    ["errors", "limits", "ids", "quiet", "version"],
+    ["errors", "limits", "ids", "quiet", "version", "garbage"],
     ["websocket.frame", "websocket.handshake", "websocket.__init__"],
     ["engineio.packet", "engineio.session", "engineio.heartbeat", "engineio.cors", "engineio.options"],
     [
@@ -36,7 +36,7 @@ PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer} | {
 # What a pure file may import beside pure files: nothing that does I/O, keeps time, or runs anything.
 PURE_IMPORTS = {
     *"base64 binascii collections dataclasses decimal enum hashlib inspect ipaddress itertools".split(),
-    *"json math orjson re struct typing zlib".split(),
+    *"json math orjson re struct typing weakref zlib".split(),
 }
 
 

@@ -34,7 +34,7 @@ def broadcast(sid: str, data: Any) -> None:
 
 def join(sid: str, room: str) -> bool:
     """Into a room."""
-    server.join(sid, room)
+    server.enter_room(sid, room)
     return True
 
 

@@ -14,12 +14,14 @@ from typing import Any
 
 import click
 
-from . import logs, processes
+from . import logs, metrics, processes
 from .configuration import Configuration, misspelt, table
 from .errors import ConfigurationError
+from .http.forwarded import believed_headers
+from .http.log import AccessLog
 from .limits import DEFAULT
 from .net.lifeline import Worker
-from .net.listen import parse_bind
+from .net.listen import FD, UNIX, parse_bind
 from .privileges import identity
 from .run_options import DEFAULT_PORT, CommandOptions, RunOptions
 from .settings import MODE, Setting
@@ -103,9 +105,7 @@ def _installed(name: str) -> bool:
 
 def run(app: str | None, config: str | None, **given: Any) -> None:
     """Serve an application: MODULE:APP is a Flask application, a SocketIO, a factory, any WSGI application."""
-    configuration, options, target = _settings(app, config, given)
-    for name, meant in misspelt(configuration.rows, os.environ):
-        click.echo(f"Warning: {name} in the environment is no setting; did you mean {meant}?", err=True)
+    _, options, target = _settings(app, config, given)
     logs.begin(options.log_level)
     with _reporting():
         options = prepare(options)
@@ -119,9 +119,13 @@ def check(app: str | None, config: str | None, **given: Any) -> None:
     _show(configuration)
     with _reporting():
         options = prepare(options)
-        where = [f"{host}:{port}" if port else host for host, port in map(parse_bind, options.bind)]
+        where = [_shown_bind(text) for text in options.bind]
         identity(options.user, options.group)
         options.tls()
+        _ = options.forwarders(), options.announcers(), believed_headers(options.forwarded_headers or None)
+        AccessLog(options.access_log or "combined")
+        if options.metrics is not None:
+            metrics.check()
         _patch(options.green)
         application = load(target)
     supervisor = " under a supervisor" if options.supervised else ""
@@ -154,6 +158,8 @@ def _settings(
         _ = options.supervised
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
+    for name, meant in misspelt(configuration.rows, os.environ):
+        click.echo(f"Warning: {name} in the environment is no setting; did you mean {meant}?", err=True)
     return configuration, options, options.app
 
 
@@ -199,6 +205,11 @@ def _show(configuration: Configuration) -> None:
     widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
     for key, shown, source in lines:
         click.echo(f"{key:{widths[0]}}  {shown:{widths[1]}}  {source}")
+
+
+def _shown_bind(text: str) -> str:
+    host, port = parse_bind(text)
+    return host or "" if text.startswith((UNIX, FD)) else f"{host}:{port}"
 
 
 def _shown(row: Setting, value: Any) -> str:

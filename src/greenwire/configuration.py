@@ -62,11 +62,9 @@ class Configuration:
 
     def _from_file(self, path: Path, inside: tuple[str, ...]) -> Iterator[tuple[Setting, Any, str]]:
         values = _read(path)
-        for name in inside:
-            values = values.get(name, {})
-        limits = values.get(_TABLE, {})
-        if not isinstance(values, dict) or not isinstance(limits, dict):
-            raise ConfigurationError(f"{path}: [{'.'.join((*inside, _TABLE))}] takes a table")
+        for depth, name in enumerate(inside, 1):
+            values = _table_in(values, name, f"{path}: [{'.'.join(inside[:depth])}]")
+        limits = _table_in(values, _TABLE, f"{path}: [{'.'.join((*inside, _TABLE))}]")
         rows = {key: row for row in self.rows for key in row.keys}
         for prefix, part in (("", {key: each for key, each in values.items() if key != _TABLE}), (LIMIT, limits)):
             for name, value in part.items():
@@ -104,6 +102,13 @@ def _from_environment(rows: list[Setting], environ: Mapping[str, str]) -> Iterat
                 break
     if port := environ.get("PORT"):  # where a platform gives it, the platform connects from another machine
         yield next(row for row in rows if row.key == "bind"), f"0.0.0.0:{port}", "environment PORT"
+
+
+def _table_in(values: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    found = values.get(name, {})
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{where} takes a table")
+    return found
 
 
 def misspelt(rows: list[Setting], environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

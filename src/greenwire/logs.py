@@ -1,6 +1,8 @@
 """Where log lines go when the application has said nothing about it, and log files that are opened anew. Leaf."""
 
+import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 
 log = logging.getLogger("greenwire")
@@ -34,6 +36,12 @@ def reopen() -> None:
             old = handler.setStream(handler._open())  # documented for those who derive from it
             if old is not None:
                 old.close()
+
+
+def say(text: str) -> None:
+    """On standard error, whatever the level of the log. One that takes nothing is no reason not to serve."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 class _Ours(logging.StreamHandler):  # type: ignore[type-arg]

@@ -150,6 +150,7 @@ class Meter:
         self._due = 0.0
         self._server: Server | None = None  # until it begins
         self._loop: Loop
+        self._quiet: QuietLog
         self._gauges: Callable[[], None] = _nothing
 
     # --- the parts that count
@@ -208,7 +209,7 @@ class Meter:
 
     def begin(self, loop: Loop, quiet: QuietLog, server: Server, engines: Any, runner: Runner) -> None:
         """Listen, and look at the loop."""
-        self._loop = loop
+        self._loop, self._quiet = loop, quiet
         self._gauges = lambda: self._look(server, engines, runner)
         own = self._server = Server(
             loop,
@@ -228,8 +229,7 @@ class Meter:
 
     def close(self) -> None:
         """The service has ended: what was counted is told to those who serve on."""
-        if self._shelf is not None:
-            self._shelf.put(self._worker.serial, self._all())
+        self._put()
         if self._server is not None:
             self._server.stop_accepting()
             self._server.abort()
@@ -239,8 +239,15 @@ class Meter:
         self.figures.observe(metrics.LAG, max(0.0, now - due))
         if self._shelf is not None and now >= self._due:
             self._due = now + _EVERY_S
-            self._shelf.put(self._worker.serial, self._all())
+            self._put()
         self._loop.call_later(_LAG_EVERY_S, self._tick, now + _LAG_EVERY_S)
+
+    def _put(self) -> None:
+        if self._shelf is not None:
+            try:
+                self._shelf.put(self._worker.serial, self._all())
+            except OSError as error:  # a full disk costs figures, and nothing else
+                self._quiet.warning("metrics", "figures are not written for the other workers: %s", error)
 
     def _look(self, server: Server, engines: dict[str, Engine], runner: Runner) -> None:
         set_ = self.figures.set

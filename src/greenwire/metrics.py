@@ -191,9 +191,13 @@ class Shelf:
 
 
 def _write(path: Path, text: str) -> None:
-    """Nobody reads half of it."""
+    """Nobody reads half of it. The supervisor may be root and the directory is the workers': no link is followed."""
     other = path.with_suffix(f".{os.getpid()}.new")
-    other.write_text(text)
+    other.unlink(missing_ok=True)
+    descriptor = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    with open(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o644)  # whatever the mask: the directory is private
+        file.write(text)
     other.replace(path)
 
 

@@ -10,13 +10,12 @@ disconnect handlers run; what runs, runs to its end, for ``limits.graceful_s`` a
 import logging
 import signal
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from . import logs
+from . import garbage, logs
 from .cluster.workers import Cluster
 from .duties import Duties
 from .engineio.options import Options
@@ -126,7 +125,7 @@ class Service:
         self.cluster = _cluster_of(worker)
         self._sockets = list(worker.sockets) if worker is not None else options.listen(limits)
         self.urls = [url_of(sock, self._tls is not None) for sock in self._sockets]
-        # Green threads of this thread run on their hub's loop: with patch() there may be some, whatever handlers run in.
+        # Green threads of this thread run on its hub's loop; with patch() there may be some, whatever handlers run in.
         self.loop = Loop(own_hub().aio) if options.green or is_patched("thread") else Loop()
         self.quiet: QuietLog = self.duties.new_quiet(self.loop.now)
         self.watchdog = Watchdog(self.loop, limits, log)
@@ -215,6 +214,7 @@ class Service:
 
     # --- life
 
+    @garbage.tuned()
     def run(self) -> None:
         """Serve until :meth:`stop`, or a signal where this is the main thread."""
         aio = self.loop.aio
@@ -272,7 +272,7 @@ class Service:
     def _announce(self) -> None:
         lines = [f"Greenwire {__version__} listens on {' and '.join(self.urls)}"]
         lines.append(f"Handlers run {self.runner.description}; 1 worker. Ctrl-C stops.")
-        print("\n".join(lines), file=sys.stderr, flush=True)
+        logs.say("\n".join(lines))
 
     # --- the end
 

@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
@@ -63,11 +62,9 @@ class _Voice(Hooks):
         if phase is Phase.SERVING and self._urls:
             count, pid = self.supervisor.count, os.getpid()
             workers = "1 worker" if count == 1 else f"{count} workers"
-            print(
+            logs.say(
                 f"Greenwire {__version__} listens on {' and '.join(self._urls)}\n"
-                f"{workers} under supervisor {pid}: HUP reloads, TERM or Ctrl-C ends.",
-                file=sys.stderr,
-                flush=True,
+                f"{workers} under supervisor {pid}: HUP reloads, TERM or Ctrl-C ends."
             )
             self._urls = []  # once
         if phase in _NOTICES:
@@ -78,7 +75,10 @@ class _Voice(Hooks):
 
     def gone(self, worker: Worker, pid: int) -> None:
         if self._shelf is not None:
-            self._shelf.bury(worker.serial, pid)
+            try:
+                self._shelf.bury(worker.serial, pid)
+            except (OSError, ValueError, KeyError, TypeError) as error:  # a full disk, or half a file: no reason to end
+                log.warning("metrics: what %d has counted is lost: %s: %s", pid, type(error).__name__, error)
 
 
 def _watch(options: RunOptions, supervisor: Supervisor, stack: contextlib.ExitStack) -> None:
@@ -87,7 +87,10 @@ def _watch(options: RunOptions, supervisor: Supervisor, stack: contextlib.ExitSt
 
     def changed() -> None:
         names = watcher.take()
-        if names:
+        if names is None:
+            supervisor.stop_listening_to(watcher.fd)
+            log.error("--reload: the process that looks at the files has ended; changes are not seen until a restart")
+        elif names:
             log.info("%s %s changed", " and ".join(names[:3]), "has" if len(names) == 1 else "have")
             supervisor.on_sighup()
 

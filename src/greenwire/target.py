@@ -221,8 +221,8 @@ def prepare(options: CommandOptions) -> CommandOptions:
 
     Raises :class:`ConfigurationError`.
     """
-    names = ("certfile", "keyfile", "ca_certs", "pid")
-    paths = {name: os.path.abspath(value) for name in names if (value := getattr(options, name)) is not None}
+    names = ("certfile", "keyfile", "ca_certs", "pid", "access_log_file")
+    paths = {name: os.path.abspath(value) for name in names if (value := getattr(options, name)) not in (None, "-")}
     if options.chdir is not None:
         try:
             os.chdir(options.chdir)

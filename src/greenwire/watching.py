@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -32,10 +33,10 @@ class Watcher:
             _look(files, theirs, parent)
         os.close(theirs)
 
-    def take(self) -> list[str]:
-        """The files that have changed since the last call."""
+    def take(self) -> list[str] | None:
+        """The files that have changed since the last call; None when nobody looks any more."""
         try:
-            return os.fsdecode(os.read(self.fd, 65_536)).split()
+            return os.fsdecode(os.read(self.fd, 65_536)).split() or None
         except BlockingIOError:
             return []
 
@@ -101,6 +102,9 @@ def _look(files: Files, fd: int, parent: int) -> None:
                 break
             if changed:
                 os.write(fd, os.fsencode(" ".join(Path(path).name for path in changed) + " "))
+    except Exception:
+        if os.getppid() == parent:  # else nobody is there to be told
+            traceback.print_exc()
     finally:
         os._exit(0)
 

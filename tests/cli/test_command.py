@@ -70,6 +70,44 @@ def test_chdir(tmp_path):
         assert get(command.port) == "hello"
 
 
+def test_a_log_file_is_where_the_command_was_started(tmp_path):
+    (tmp_path / "inner").mkdir()
+    copy_app(tmp_path / "inner")
+    args = ("--chdir", "inner", "--access-log-file", "access.log")
+    with Command(tmp_path, "run", "shop:app", *ANYWHERE, *args) as command:
+        assert get(command.port) == "hello"
+        wait_until(lambda: (tmp_path / "access.log").exists() and (tmp_path / "access.log").read_text())
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_standard_error_on_a_full_disk(tmp_path, workers):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("/dev/full is missing")
+    address = tmp_path / "http.sock"
+    command = [sys.executable, "-m", "greenwire", "run", "shop:app", "--workers", workers, "--bind", f"unix:{address}"]
+    with open("/dev/full", "wb") as full:
+        process = subprocess.Popen(command, cwd=APPS, env=environment(), stderr=full, stdout=full)
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(address))
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(address):
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(address))
+        except OSError:
+            return False
+        sock.settimeout(10)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return sock.recv(100).startswith(b"HTTP/1.1 200")
+
+
 def test_several_addresses(tmp_path):
     path = tmp_path / "socket"
     with Command(APPS, "run", "shop:app", *ANYWHERE, "-b", f"unix:{path}", "-b", "[::1]:0", "-w", "2") as command:
@@ -379,6 +417,28 @@ def test_check_shows_each_value_and_its_source(tmp_path):
         "would serve the Flask application 'shop' with Socket.IO on /socket.io/\n"
         "on 0.0.0.0:8000, 3 workers under a supervisor\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--access-log", "%(zz)s"), "access_log: there is no %(zz)s"),
+        (("--forwarded-allow-ips", "proxy"), "forwarded_allow_ips: 'proxy' is no address"),
+        (("--forwarded-headers", "x-real-ip"), "forwarded_headers: 'x-real-ip' is not one of"),
+        (("--proxy-protocol", "proxy"), "proxy_protocol: 'proxy' is no address"),
+    ],
+)
+def test_check_refuses_what_run_would_refuse(args, message):
+    done = once(APPS, "check", "shop:app", *args)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {message}")
+
+
+def test_check_shows_port_0_and_names_that_are_misspelt():
+    done = once(APPS, "check", "shop:app", *ANYWHERE, env={"GREENWIRE_WORKER": "2"})
+    assert done.returncode == 0
+    assert "on 127.0.0.1:0, 1 worker" in done.stdout
+    assert "did you mean GREENWIRE_WORKERS?" in done.stderr
 
 
 def test_check_of_what_cannot_be_imported(tmp_path):

@@ -12,6 +12,8 @@ from commanding import APPS, Command, copy_app, get
 from greenwire import metrics
 from greenwire.errors import ConfigurationError
 from greenwire.metrics import BOUNDS_S, Figures, Shelf, loaded
+from greenwire.net.lifeline import Worker
+from greenwire.supervising import _Voice
 from support.engine import Client, Polling
 from support.raw import Connection
 from support.waiting import wait_until
@@ -172,6 +174,49 @@ def test_the_shelf_counts_nobody_twice_and_forgets_nobody(tmp_path):
     shelf.bury(7, 0)  # it has died before it could write
     shelf.bury(2, 0)
     assert shelf.others(0).numbers == {key: 6, workers: 1}
+
+
+def test_a_full_disk_costs_figures_and_nothing_else(tmp_path):
+    directory = tmp_path / "private"
+    directory.mkdir()
+    env = {"TMPDIR": str(directory)}
+    args = ("run", "shop:app", "--bind", "127.0.0.1:0", "--workers", "2", "--metrics", "127.0.0.1:0")
+    with Command(copy_app(tmp_path), *args, env=env) as command:
+        port, workers = command.port, command.wait_for_workers(2)
+        [shelf] = directory.glob("greenwire-*")
+        wait_until(lambda: list(shelf.glob("metrics-[0-9]*.json")))
+        shelf.rename(directory / "away")  # nothing can be written to where it was
+        command.says("figures are not written for the other workers")
+        (directory / "away").rename(shelf)
+        (shelf / "metrics-past.json").mkdir()  # nor can this be
+        wait_until(lambda: len(list(shelf.glob("metrics-[0-9]*.json"))) == 2)
+        os.kill(min(workers), signal.SIGKILL)
+        command.says("has counted is lost")
+        command.wait_for_workers(2, without={min(workers)})
+        assert get(port) == "hello"
+
+
+def test_a_link_in_the_way_is_not_followed(tmp_path):
+    """The supervisor may be root, and the directory is the workers'."""
+    shelf, victim = Shelf(str(tmp_path)), tmp_path / "victim"
+    victim.write_text("precious")
+    shelf.put(1, Figures())
+    (tmp_path / f"metrics-past.{os.getpid()}.new").symlink_to(victim)
+    before = os.umask(0o077)
+    try:
+        shelf.bury(1, 1)
+    finally:
+        os.umask(before)
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "metrics-past.json").stat().st_mode & 0o777 == 0o644  # workers read it
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"numbers": 3, "histograms": []}'])
+def test_what_a_worker_has_written_cannot_end_the_supervisor(tmp_path, text, caplog):
+    hooks = _Voice([], Shelf(str(tmp_path)))
+    (tmp_path / "metrics-7.json").write_text(text)
+    hooks.gone(Worker(1, 1, str(tmp_path), serial=7), 4711)
+    assert "what 4711 has counted is lost" in caplog.text
 
 
 def test_counting_from_many_threads():

@@ -123,7 +123,7 @@ def test_what_will_not_do_is_named_with_its_place(given, environ, message):
     [
         ("worker = 2", "c.toml: there is no setting 'worker'; did you mean 'workers'?"),
         ("[limits]\nthread = 2", "c.toml: there is no setting 'thread'; did you mean 'threads'?"),
-        ("limits = 3", "takes a table"),
+        ("limits = 3", "c.toml: [limits] takes a table"),
         ("workers = ", "it is no TOML"),
         ("workers = true", "c.toml workers: True will not do"),
     ],
@@ -132,6 +132,20 @@ def test_files_that_will_not_do(elsewhere, text, message):
     (elsewhere / "c.toml").write_text(text)
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         configured(config="c.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tool = 3", "pyproject.toml: [tool] takes a table"),
+        ("[tool]\ngreenwire = 3", "pyproject.toml: [tool.greenwire] takes a table"),
+        ("[tool.greenwire]\nlimits = 3", "pyproject.toml: [tool.greenwire.limits] takes a table"),
+    ],
+)
+def test_a_project_file_that_will_not_do(elsewhere, text, message):
+    (elsewhere / "pyproject.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        configured()
 
 
 def test_a_file_that_is_not_there():

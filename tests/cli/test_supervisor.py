@@ -1,6 +1,7 @@
 """The supervisor with real workers: boot, each signal, deaths on both sides, and the ends."""
 
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -204,6 +205,22 @@ def test_as_process_1_it_reaps_what_workers_leave_behind(folder):
 
 
 # --- signals
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limits of another process cannot be changed here")
+def test_no_descriptors_for_new_workers(folder):
+    with Command(folder, *ARGS, "--workers", "2", "--limit-restart-pause-s", "0.1") as command:
+        port, workers, pid = command.port, command.wait_for_workers(2), command.popen.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        command.signal(signal.SIGHUP)
+        command.says("the reload has failed")
+        assert command.workers() == workers
+        os.kill(min(workers), signal.SIGKILL)
+        command.says("cannot start a worker: Too many open files", 2)
+        assert get(port, "/pid") == str(max(workers))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        command.wait_for_workers(2, without={min(workers)})
 
 
 def test_ttin_and_ttou(folder):

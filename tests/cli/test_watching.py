@@ -1,11 +1,14 @@
 """``--reload``: which files count, and that a change of one is told, with watchfiles and without."""
 
+import os
 import select
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from commanding import Command, copy_app, get
 
 from greenwire.watching import Files, Watcher
 from support.waiting import wait_until
@@ -58,6 +61,26 @@ def test_a_change_is_told(tmp_path, monkeypatch, library):
         watcher.close()
 
 
+def test_a_watcher_that_is_killed_says_so(tmp_path):
+    watcher = Watcher(str(tmp_path), [], [])
+    try:
+        os.kill(watcher._pid, signal.SIGKILL)
+        assert select.select([watcher.fd], [], [], 5)[0]
+        assert watcher.take() is None
+    finally:
+        watcher.close()
+
+
+def test_a_supervisor_goes_on_without_its_watcher(tmp_path):
+    copy_app(tmp_path)
+    with Command(tmp_path, "run", "shop:app", "--bind", "127.0.0.1:0", "--reload") as command:
+        port, below = command.port, command.workers()
+        watcher = (below - {int(get(port, "/pid"))}).pop()
+        os.kill(watcher, signal.SIGKILL)
+        command.says("the process that looks at the files has ended")
+        assert get(port) == "hello"
+
+
 class Changes:
     """Changes files until the watcher says so: it may not have begun to look."""
 
@@ -73,7 +96,7 @@ class Changes:
             self._count += 1
             (self._folder / name).write_text("1" * self._count)
             ready, _, _ = select.select([self._watcher.fd], [], [], 1.5)
-            return set(self._watcher.take()) if ready else set()
+            return set(self._watcher.take() or ()) if ready else set()
 
         found: set[str] = wait_until(told, f"a change of {name}")
         return found

@@ -1,9 +1,13 @@
 """Polling clients in front of several workers, without a load balancer: no session is lost."""
 
 import json
+import os
+import resource
 import socket
 import ssl
 import subprocess
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -216,6 +220,47 @@ def test_no_descriptor_is_left(plain):
             assert two.ask("POST", f"{POLL}&sid={sid}", b"40") == (200, "ok")
     for number, worker in plain.all.items():
         wait_until(lambda worker=worker, number=number: descriptors(worker) <= before[number], f"{number} closes all")
+
+
+@contextmanager
+def no_descriptors(worker):
+    """Whatever it wants to open in the block, it cannot."""
+    pid = worker.popen.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def test_a_worker_without_descriptors_cuts_off_what_it_cannot_pass_on(group, raw):
+    sid = handshake(raw(1))
+    two = raw(2)
+    assert two.ask("GET", f"{POLL}&sid=nonsense")[0] == 400
+    with no_descriptors(group[2]):
+        two.send("POST", f"{POLL}&sid={sid}", b"40")
+        assert two.sock.recv(1) == b""
+    assert raw(2).ask("POST", f"{POLL}&sid={sid}", b"40") == (200, "ok")
+
+
+def test_a_worker_without_descriptors_takes_over_later_and_does_not_spin(group, raw):
+    sid = handshake(raw(1))
+    two = raw(2)
+    assert two.ask("GET", f"{POLL}&sid=nonsense")[0] == 400
+    with no_descriptors(group[1]):
+        two.send("POST", f"{POLL}&sid={sid}", b"40")
+        wait_until(lambda: "cannot take a connection over" in group[1].err)
+        began, used = time.monotonic(), seconds_of(group[1])
+        wait_until(lambda: time.monotonic() - began > 1)
+        assert seconds_of(group[1]) - used < 0.5
+    assert two.answer() == (200, "ok")
+
+
+def seconds_of(worker):
+    """Of processor time."""
+    fields = Path(f"/proc/{worker.popen.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def descriptors(worker):

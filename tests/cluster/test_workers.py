@@ -1,5 +1,7 @@
 """Workers of one machine are one server: everything that one can do for a client, each can do for every client."""
 
+import resource
+
 import pytest
 
 from cluster.several_workers import Listener, Workers
@@ -220,6 +222,20 @@ def test_a_new_worker_of_the_same_number_takes_part(mortal, clients):
     for client in (one, new):
         assert client.notes.wait_for(1) == [("x", 1)]
     new.close()
+
+
+def test_a_worker_without_descriptors_meets_a_new_one_later(mortal, clients):
+    pid = mortal[1].popen.pid
+    mortal[2].end()
+    wait_until(lambda: clients[0].call("others") == [3], "it is missed")
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        assert mortal.start(2).url
+        wait_until(lambda: "cannot take the connection of another worker" in mortal[1].err)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    wait_until(lambda: clients[0].call("others") == [2, 3], "they have met")
 
 
 def test_a_worker_that_ends_says_goodbye(mortal, clients):

@@ -6,7 +6,7 @@ import flask
 import pytest
 from flask import current_app, g, request, session
 
-from greenwire.errors import ContextError
+from greenwire.errors import ContextError, DisconnectedError
 from greenwire.flask import ConnectionRefusedError, call, disconnect, emit, join_room, leave_room, rooms, send
 from greenwire.green import Event
 from support.engine import Client, Polling
@@ -589,3 +589,51 @@ def test_call_asks_a_client_and_waits(socketio):
         client.emit("ask in vain", ack=2)
         assert "question" in client.packet()
         assert client.packet() == '432["done"]'
+
+
+def test_sessions_are_opened_side_by_side(socketio):
+    """A session interface may ask a database: other clients do not wait for its answer, in green threads least."""
+    app, both, asked = socketio._find_app(), Event(), []
+
+    class Slow(flask.sessions.SecureCookieSessionInterface):
+        def open_session(self, app, request):
+            asked.append(request)
+            if len(asked) == 2:
+                both.set()
+            assert both.wait(10)
+            return super().open_session(app, request)
+
+    app.secret_key, app.session_interface = "key", Slow()
+    socketio.on("connect")(lambda: None)
+    with Site(socketio) as site, Client(site.port) as one, Client(site.port) as other:
+        for client in (one, other):
+            client.handshake()
+            client.send_text("40")
+        assert all(client.receive().startswith("40{") for client in (one, other))
+
+
+def test_a_call_ends_when_its_client_leaves_and_not_after_its_disconnect_handler(socketio, notes):
+    gate = Event()
+
+    @socketio.on("ask")
+    def ask():
+        try:
+            call("question", timeout=15)
+        except DisconnectedError:
+            notes.append("left")
+            gate.set()
+
+    @socketio.on("disconnect")
+    def disconnected():
+        assert gate.wait(10)
+        try:
+            call("question", timeout=15)
+        except DisconnectedError:
+            notes.append("leaving")
+
+    with Site(socketio) as site, Client(site.port) as client:
+        client.join()
+        client.emit("ask")
+        client.packet()
+        client.send_text("41")
+        assert notes.wait_for(2) == ["left", "leaving"]

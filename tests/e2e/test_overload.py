@@ -90,6 +90,31 @@ def test_a_client_that_floods_is_read_no_faster_than_it_is_served():
         assert sorted(seen.wait_for(5_000)) == list(range(5_000))
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize("always_connect", [False, True])
+def test_events_before_the_answer_to_connect_keep_nobody_paused(accepted, always_connect, ordered):
+    """As many as make a client wait, of a namespace that refuses it, or that nobody handles."""
+    socketio = make(limits=Limits(events_in_flight=10), async_handlers=not ordered, always_connect=always_connect)
+    gate = threading.Event()
+
+    @socketio.on("connect", namespace="/slow")
+    def connect():
+        assert gate.wait(15)
+        return accepted
+
+    with Site(socketio) as site, Client(site.port) as client:
+        client.join()
+        client.send_text("40/slow,")
+        for _ in range(20):
+            client.send_text('42/slow,["nobody"]')
+        wait_until(lambda: any(member.client.paused for member in site.members_of("/")))
+        gate.set()
+        answers = [client.packet() for _ in range(1 if accepted or not always_connect else 2)]
+        assert all("/slow" in answer for answer in answers)
+        assert client.call("echo", 1) == [1]
+
+
 @pytest.mark.parametrize("mode", ["threading", "green"])
 def test_handlers_that_wait_for_their_client_do_not_keep_it_from_answering(mode):
     """An acknowledgement comes in behind the events that were sent before it."""

@@ -1,6 +1,8 @@
 """Heartbeats with a clock of our own: who is pinged, who is lost, and exactly when."""
 
+import gc
 import random
+import weakref
 from collections import defaultdict
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -188,3 +190,15 @@ def test_ten_thousand_sessions_each_at_its_own_time(hearts):
             pings.append(last)
         assert pinged_at[session] == pytest.approx([ping for ping in pings if ping < end])
         assert lost_at.get(session, end) == pytest.approx(min(last + TIMEOUT, end))
+
+
+def test_a_session_that_is_gone_is_not_kept_until_its_deadline(hearts):
+    one, other = Beater(), Beater()
+    gone = weakref.ref(one)
+    hearts.start(one, 100.0)
+    hearts.start(other, 101.0)
+    hearts.stop(one)
+    del one
+    gc.collect()
+    assert gone() is None
+    assert hearts.tick(126.0) == ([other], [])

@@ -1,6 +1,7 @@
 """Reference 1.3, registration and dispatch; 1.4, what surrounds a handler; 1.7, acknowledgements."""
 
 import functools
+import threading
 
 import flask
 import pytest
@@ -371,6 +372,76 @@ def test_teardown_functions_run_for_every_event(app, socketio, connect):
     with pytest.raises(KeyError):
         client.emit("e", True)
     assert seen == [type(None), KeyError]
+
+
+def test_a_context_that_is_entered_again(app, socketio, connect):
+    ends = []
+    app.teardown_request(lambda error: ends.append("request"))
+    app.teardown_appcontext(lambda error: ends.append("app"))
+
+    def words():
+        yield g.word
+        yield request.namespace
+        yield session.get("word", "none")
+
+    @socketio.on("stream")
+    def stream():
+        g.word = "mine"
+        streamed = [*flask.stream_with_context(words())]
+        with flask.globals.app_ctx._get_current_object(), flask.globals.request_ctx._get_current_object():
+            streamed.append(g.word)
+        assert not ends
+        return [*streamed, g.word, request.namespace]
+
+    client = connect()
+    for _ in range(2):
+        assert client.emit("stream", callback=True) == ["mine", "/", "none", "mine", "mine", "/"]
+        assert ends == ["request", "app"]
+        ends.clear()
+        assert not flask.has_request_context()
+        assert not flask.has_app_context()
+
+
+def test_a_teardown_function_that_fails_leaves_no_context(app, socketio, connect):
+    @app.teardown_request
+    def fails(error):
+        raise KeyError("teardown")
+
+    socketio.on("e")(lambda: None)
+    client = connect()
+    with pytest.raises(KeyError):
+        client.emit("e")
+    assert not flask.has_request_context()
+    assert not flask.has_app_context()
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_copied_context(app, connect, managed):
+    socketio = SocketIO(app, manage_session=managed)
+
+    @socketio.on("copy")
+    def copy():
+        session["from"] = "handler"
+        g.word = "mine"
+        seen = []
+
+        @flask.copy_current_request_context
+        def look():
+            seen.append((request.sid == sid, request.event["message"], session["from"], g.get("word")))
+            session["seen"] = True
+
+        sid = request.sid
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        look()
+        look()
+        return [seen, session["seen"], g.word]
+
+    seen, in_session, word = connect().emit("copy", callback=True)
+    shared = [True, "copy", "handler", "mine"]  # within the handler, also `g`
+    assert seen == [[True, "copy", "handler", None], shared, shared]
+    assert (in_session, word) == (True, "mine")
 
 
 # --- 1.7 acknowledgements

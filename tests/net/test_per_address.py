@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from greenwire.limits import Limits
+from greenwire.net.proxy_protocol import Header
 from greenwire.net.tls import server_context
 from greenwire.net.trust import Trusted
 
@@ -59,6 +60,25 @@ def test_who_takes_a_connection_over_keeps_its_place(serve):
     assert site.connect().answer().status == 429
     site.loop.ask(taken[0].abort)
     site.loop.ask(site.server.closed, taken[0])
+    assert site.loop.ask(lambda: len(site.server._addresses)) == 0
+
+
+def test_one_that_another_process_has_accepted_counts_for_its_client(serve):
+    """Else who names a session of another worker in his request would be counted by nobody."""
+    site = serve(handle=hello, limits=TWO)
+    held, answers = [], []
+    for _ in range(3):
+        ours, theirs = socket.socketpair()
+        ours.settimeout(10)
+        held.append(ours)
+        theirs.setblocking(False)
+        client = Header(0, ("192.0.2.1", 4711), ("127.0.0.1", site.port))
+        site.loop.ask(site.server.adopt, theirs, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", client, "http")
+        answers.append(ours.recv(1000).split()[1])
+    assert answers == [b"200", b"200", b"429"]
+    for ours in held:
+        ours.close()
+    site.wait_until_empty()
     assert site.loop.ask(lambda: len(site.server._addresses)) == 0
 
 

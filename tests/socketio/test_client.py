@@ -321,14 +321,15 @@ def test_pending_acks_at_the_limit_and_one_past():
         assert isinstance(client.receive(f"3{number}[]"), Ack)
 
 
-def test_who_goes_says_which_answers_will_not_come():
+@pytest.mark.parametrize("how", ["leaves", "gone"])
+def test_who_goes_says_which_answers_will_not_come(how):
     client = make_client()
     member = join(client)
     member.expect_ack(1, print)
     member.expect_ack(2, repr)
     member.take_ack(1)
-    member.leaves()
-    assert member.gone() == [repr]
+    assert getattr(member, how)() == [repr]
+    assert client.owed == 0
     assert member.gone() == []
 
 

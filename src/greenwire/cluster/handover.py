@@ -77,6 +77,7 @@ class Handover:
         if self._listener is not None:
             self.loop.aio.remove_reader(self._listener.fileno())
             self._listener.close()
+            self._listener = None
             self._path(self._links.number).unlink(missing_ok=True)
         for task in self._tasks:
             task.cancel()
@@ -121,11 +122,20 @@ class Handover:
         near.connection_made(transport)
         frame = framed(facts, request + rest)
         if scheme == "http" and transport.get_write_buffer_size() == 0:
-            descriptor = os.dup(transport.get_extra_info("socket").fileno())
-            transport.abort()  # closes ours; the other one is open
-            self._start(self._pass(number, frame, descriptor))
+            self._give(number, frame, near)
         else:
             self._start(self._carry(number, frame, near))
+
+    def _give(self, number: int, frame: bytes, near: "Near") -> None:
+        assert near.transport is not None
+        try:
+            descriptor = os.dup(near.transport.get_extra_info("socket").fileno())
+        except OSError as error:
+            near.abort()
+            self._failed(number, error)
+            return
+        near.abort()  # closes ours; the other one is open
+        self._start(self._pass(number, frame, descriptor))
 
     async def _pass(self, number: int, frame: bytes, descriptor: int) -> None:
         try:
@@ -184,9 +194,15 @@ class Handover:
                 return
             except OSError as error:
                 self.quiet.warning("handover", "cannot take a connection over from another worker: %s", error)
+                self.loop.aio.remove_reader(self._listener.fileno())  # else it would be told again, every turn
+                self.loop.call_later(self.limits.accept_pause_s, self._resume)
                 return
             sock.setblocking(False)
             Arrival(self, sock)
+
+    def _resume(self) -> None:
+        if self._listener is not None:
+            self.loop.aio.add_reader(self._listener.fileno(), self._accept)
 
     def arrived(self, sock: socket.socket, facts: bytes, data: bytes) -> None:
         """A connection has been passed on to us; *sock* is the client's, or is carried by the other worker."""

@@ -75,6 +75,7 @@ class Links:
         if self._listener is not None:
             self.loop.aio.remove_reader(self._listener.fileno())
             self._listener.close()
+            self._listener = None
             (self._directory / f"{self.number}{SUFFIX}").unlink(missing_ok=True)
         for link in list(self._out.values()):
             link.write(encode(Goodbye()))
@@ -103,7 +104,12 @@ class Links:
     def _dial(self, number: int) -> None:
         if self._ending or number in self._out:
             return
-        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock = socket.socket(socket.AF_UNIX)
+        except OSError as error:
+            self.quiet.warning("worker dial", "cannot connect to worker %d: %s; trying again", number, error)
+            self.loop.call_later(_AGAIN_S, self._dial, number)
+            return
         sock.setblocking(False)
         try:
             sock.connect(str(self._directory / f"{number}{SUFFIX}"))
@@ -136,9 +142,15 @@ class Links:
                 return
             except OSError as error:
                 self.quiet.warning("worker accept", "cannot take the connection of another worker: %s", error)
+                self.loop.aio.remove_reader(self._listener.fileno())  # else it would be told again, every turn
+                self.loop.call_later(self.limits.accept_pause_s, self._resume)
                 return
             sock.setblocking(False)
             self._attach(Taken(self), sock)
+
+    def _resume(self) -> None:
+        if self._listener is not None:
+            self.loop.aio.add_reader(self._listener.fileno(), self._accept)
 
     def introduced(self, taken: "Taken", number: int) -> None:
         """A connection has said whose it is."""

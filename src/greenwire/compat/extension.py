@@ -32,7 +32,7 @@ class SocketIO(PlainSocketIO):
 
     def _configure(self, options: dict[str, Any]) -> None:
         mode = options.get("async_mode")
-        if mode in GREEN_NAMES and not is_patched("thread"):  # its monkey patch did nothing: what blocks would block all
+        if mode in GREEN_NAMES and not is_patched("thread"):  # its monkey patch did nothing, so it would block
             say(calling_line(), f"async_mode={mode!r} is threads here; see docs/migrate.md for greenlets")
             options = {**options, "async_mode": THREADS}
         super()._configure(options)

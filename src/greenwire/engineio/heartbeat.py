@@ -9,11 +9,13 @@ and a ping for 10,000 clients costs 10,000 deque operations, not 10,000 timers::
 
 An entry is never searched for: it carries the *beat* at which it was made, and a session whose beat has moved
 on since then has answered, or is gone. An even beat says that a pong is awaited, so one that nobody asked for is
-known by an odd one, and makes no entry. Time is an argument: monotonic seconds.
+known by an odd one, and makes no entry. It keeps no session alive: one that is gone would else hold what belongs to it
+until its deadline. Time is an argument: monotonic seconds.
 """
 
 from collections import deque
 from typing import Generic, Protocol, TypeVar
+from weakref import ref
 
 # A tick that comes later than this means that the process stood still: pongs may lie unread in the sockets,
 # so nobody is declared lost before there was a chance to read them.
@@ -39,15 +41,15 @@ class Heartbeats(Generic[S]):
     def __init__(self, interval_s: float, timeout_s: float) -> None:
         self._interval_s = interval_s
         self._timeout_s = timeout_s
-        self._due: deque[tuple[float, S, int]] = deque()
-        self._late: deque[tuple[float, S, int]] = deque()
+        self._due: deque[tuple[float, ref[S], int]] = deque()
+        self._late: deque[tuple[float, ref[S], int]] = deque()
 
     def start(self, session: S, now: float) -> None:
         """A session has opened, or its pong has come: the next ping is due an interval from now."""
         if session.beat % 2:
             return  # a pong without a ping: else each would leave an entry here until the interval is over
         session.beat += 1
-        self._due.append((now + self._interval_s, session, session.beat))
+        self._due.append((now + self._interval_s, ref(session), session.beat))
 
     def stop(self, session: S) -> None:
         """The session has closed."""
@@ -65,7 +67,7 @@ class Heartbeats(Generic[S]):
             # From the deadline, not from now: a session is gone when interval + timeout have passed, not
             # later. After a stall that would be unfair, so then it counts from now.
             start = now if now - deadline > STALL_S else deadline
-            self._late.append((start + self._timeout_s, session, session.beat))
+            self._late.append((start + self._timeout_s, ref(session), session.beat))
             pinged.append(session)
         return pinged, lost
 
@@ -75,10 +77,11 @@ class Heartbeats(Generic[S]):
         return min(heads, default=None)
 
     @staticmethod
-    def _take(queue: deque[tuple[float, S, int]], now: float) -> list[tuple[float, S]]:
+    def _take(queue: deque[tuple[float, ref[S], int]], now: float) -> list[tuple[float, S]]:
         taken = []
         while queue and queue[0][0] <= now:
-            deadline, session, beat = queue.popleft()
-            if session.beat == beat:
+            deadline, reference, beat = queue.popleft()
+            session = reference()
+            if session is not None and session.beat == beat:
                 taken.append((deadline, session))
         return taken

@@ -72,6 +72,7 @@ class Session:
     """The state machine of the table above."""
 
     __slots__ = (
+        "__weakref__",
         "_limits",
         "_on_closed",
         "_on_pong",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from ..green.lock import caller
 from ..green.sync import Event
 
 
@@ -33,6 +34,7 @@ class Task:
 
     def __init__(self, stopping: Stopping) -> None:
         self.stopping = stopping
+        self.caller = caller()  # what the task starts inherits its context, and is none
 
 
 _current: ContextVar[Task | None] = ContextVar("greenwire_background_task", default=None)
@@ -58,7 +60,7 @@ def ending_with(stopping: Stopping, target: Callable[..., Any]) -> Callable[...,
 def sleeps_in_task(stopping: Stopping, seconds: float) -> bool:
     """Sleep, if this is a background task of the server that *stopping* belongs to. ``False``: it is not."""
     task = _current.get()
-    if task is None or task.stopping is not stopping:
+    if task is None or task.stopping is not stopping or task.caller is not caller():
         return False
     stopping.asleep.add(task)
     if stopping.wait(seconds):

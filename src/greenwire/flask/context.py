@@ -114,14 +114,16 @@ class FlaskFace:
 
     def _surround(self, member: Member) -> Surroundings:
         client = member.client
+        environ = handshake_environ(client.peer)
+        app = environ.setdefault("flask.app", None) or self._find_app()
+        environ["flask.app"] = app
+        made = Surroundings(app, environ)  # opens the session, which may take its time: nothing is locked meanwhile
         with self._lock:  # two first events at once: one session for both
             if client.context is None:
-                environ = handshake_environ(client.peer)
-                app = environ.setdefault("flask.app", None) or self._find_app()
-                environ["flask.app"] = app
-                client.context = Surroundings(app, environ)
+                environ["saved_session"] = made.session
+                client.context = made
             surroundings: Surroundings = client.context
-            return surroundings
+        return surroundings
 
     def _on_error(self, handler: Handler, member: Member, error: Exception) -> Any:
         if isinstance(error, ConnectionRefusedError):

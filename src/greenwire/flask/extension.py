@@ -261,7 +261,7 @@ class SocketIO(Registration):
     def request(
         self, event: str, args: tuple[Any, ...], namespace: str | None, to: Room | None, timeout: float
     ) -> Any:
-        """:meth:`call`, with *args* in one. A star in a call costs each green thread that waits in it 0.4 KB of stack."""
+        """:meth:`call`, with *args* in one: a star in a call costs each green thread that waits in it 0.4 KB."""
         if not to:
             raise ConfigurationError("Cannot use call() to broadcast: give to=, the sid of one client")
         if not isinstance(timeout, int | float) or not 0 <= timeout <= threading.TIMEOUT_MAX:

@@ -11,7 +11,6 @@ This knows how Flask 3.0 and 3.1 keep a context current. With any other Flask ea
 its own, made by public calls only: slower, and right.
 """
 
-import contextvars
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -90,9 +89,6 @@ class EventAppContext(AppContext):
 class EventContext(RequestContext):
     """The context of one event. Entering it is what Flask's own does, unrolled."""
 
-    _app_token: "contextvars.Token[Any]"
-    _request_token: "contextvars.Token[Any]"
-
     def __init__(
         self, surroundings: "Surroundings", member: Member, message: str | None, args: tuple[Any, ...]
     ) -> None:
@@ -117,29 +113,47 @@ class EventContext(RequestContext):
         other = type(self)(self._surroundings, self.member, *self._event)
         other.request = self.request
         set_session(other, self.session)
+        other._cv_tokens = []  # not an event's own: it shares the application context in which it is entered
         return other
 
     def __enter__(self) -> "EventContext":
-        app = self.app
-        self._app_token = _cv_app.set(self._surroundings.app_context())
-        self._request_token = _cv_request.set(self)
+        if "_cv_tokens" in self.__dict__:
+            return self._enter_again()
+        app_context = self._surroundings.app_context()
+        app_context._cv_tokens = [_cv_app.set(app_context)]
+        self._cv_tokens = [(_cv_request.set(self), app_context)]
         if appcontext_pushed.receivers:
-            appcontext_pushed.send(app, _async_wrapper=app.ensure_sync)
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        return self
+
+    def _enter_again(self) -> "EventContext":
+        """By ``flask.stream_with_context``, say: inside of the event, or in another thread."""
+        around = _cv_app.get(None)
+        app_context = self._surroundings.app_context() if around is None or around.app is not self.app else None
+        if app_context is not None:
+            app_context.push()
+        self._cv_tokens.append((_cv_request.set(self), app_context))
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         app = self.app
         try:
             # Each of these is a no-op nearly always, and costs more than a handler does.
-            if None in app.teardown_request_funcs or request_tearing_down.receivers:
+            if (None in app.teardown_request_funcs or request_tearing_down.receivers) and len(self._cv_tokens) == 1:
                 app.do_teardown_request(error)
-            _cv_request.reset(self._request_token)
+        finally:
+            request_token, app_context = self._cv_tokens.pop()
+            _cv_request.reset(request_token)
+            if app_context is not None:
+                self._leave(app_context, error)
+
+    def _leave(self, app_context: AppContext, error: BaseException | None) -> None:
+        app = self.app
+        try:
             if app.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
                 app.do_teardown_appcontext(error)
         finally:
-            if _cv_request.get(None) is self:  # a teardown function failed
-                _cv_request.reset(self._request_token)
-            _cv_app.reset(self._app_token)
+            _cv_app.reset(app_context._cv_tokens.pop())
         if appcontext_popped.receivers:
             appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
 
@@ -155,6 +169,8 @@ class OpeningContext(EventContext):
 
     def __enter__(self) -> "OpeningContext":
         super().__enter__()
+        if _SESSION in vars(self):
+            return self
         try:
             set_session(self, open_session(self.app, self.request))
         except BaseException as error:
@@ -178,7 +194,6 @@ class Surroundings:
         context.request = request = app.request_class(environ)
         request.json_module = app.json
         request.routing_exception = NotFound()  # no view is behind /socket.io/
-        environ["saved_session"] = self.session
         self._request_class = type(request)
         self._request = vars(request)
         self._makes_app_contexts = type(app).app_context is not flask.Flask.app_context  # of a kind of its own

@@ -102,7 +102,7 @@ def resource_path(options: dict[str, Any]) -> str:
 
 
 def async_mode(options: dict[str, Any]) -> str:
-    """What handlers run in: ``"threading"`` or ``"green"``. ``None`` is threads, unless ``green.patch()`` was called."""
+    """What handlers run in: ``"threading"`` or ``"green"``. ``None``: threads, unless there was ``green.patch()``."""
     mode = options.get("async_mode")
     if mode is None:
         return GREEN if is_patched("thread") else THREADS

@@ -36,6 +36,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from ..errors import ContextError, NotRunningError
 from ..loop import new_event_loop
 from .depth import from_below
+from .stubborn import Refusals
 
 T = TypeVar("T")
 log = logging.getLogger("greenwire")
@@ -172,7 +173,7 @@ class Job:
         self.fn(*self.args)
 
 
-def _nothing() -> None:
+def do_nothing() -> None:
     """What an ended job does."""
 
 
@@ -221,7 +222,7 @@ class Worker(greenlet):
             log.exception("green thread %r failed", job.fn)
         finally:
             job.worker = self.job = self.pending = self.gr_context = None
-            job.fn, job.args, job.abandon = _nothing, (), None  # a green thread and its job hold each other
+            job.fn, job.args, job.abandon = do_nothing, (), None  # a green thread and its job hold each other
 
     def throw_into(self, error: BaseException) -> None:
         """Have the job's wait raise *error*: the present one, or the next. The hub's thread only."""
@@ -248,6 +249,7 @@ class Hub:
         self._from_afar: deque[Job] = deque()  # started in other threads
         self._due = False
         self._budget = 0  # jobs that may still begin in this turn
+        self._refusals = Refusals()
         self._failure: BaseException | None = None  # raised by the handler of a signal
         self._close_loop = aio.close
         aio.close = self.close  # type: ignore[method-assign]  # a loop tells nobody else that it closes
@@ -368,7 +370,7 @@ class Hub:
             raise error
         if current.hub is not self:
             raise ContextError(_OTHER_THREAD)
-        raise GreenletExit("the event loop is closed")  # it was told before, with an error, and waits again
+        self._refusals.refuse(current)
 
     def _suspend_guest(self, current: greenlet, waiter: Waiter) -> None:
         """A greenlet that is not ours: it has a worker above it, or no loop runs and it runs ours."""
@@ -544,8 +546,10 @@ def throw(target: Job | greenlet, error: BaseException, hub: Hub) -> None:
     """Have the green thread that *target* is the identity of raise *error* where it waits. The hub's thread only."""
     if not isinstance(target, Job):
         waiter = hub.guests.get(target)
-        if waiter is not None:
+        if waiter is not None and waiter.error is None:
             waiter.throw(error)
+        elif waiter is not None:  # two at once: one after the other
+            hub.call(throw, target, error, hub)
     elif target.worker is not None:
         target.worker.throw_into(error)
 
@@ -582,18 +586,15 @@ def wait(awaitable: "Awaitable[T] | Future[T]", timeout: float | None = None) ->
         future = asyncio.ensure_future(awaitable, loop=aio)
     future.add_done_callback(waiter.wake_now, context=waiter.hub.context)
     try:
-        woken = waiter.wait(timeout)
+        if not waiter.wait(timeout):
+            raise TimeoutError(f"not done after {timeout} s")
     except BaseException:
         _give_up(future, waiter)
         raise
-    if not woken:
-        _give_up(future, waiter)
-        raise TimeoutError(f"not done after {timeout} s")
     return future.result()
 
 
 def _give_up(future: "asyncio.Future[Any]", waiter: Waiter) -> None:
     future.remove_done_callback(waiter.wake_now)
-    if waiter.hub.closed:
-        return
-    future.cancel()
+    if not waiter.hub.closed:
+        future.cancel()

@@ -221,6 +221,7 @@ class Lock:
         try:
             if self._state.acquire(False):  # released before we stood there
                 waiter._leave(State.WOKEN)
+                _leave(self._line, waiter)
                 self._thread = get_ident()
                 return True
             if waiter.wait(timeout):
@@ -231,7 +232,8 @@ class Lock:
                 self.release()
             raise
         finally:
-            _leave(self._line, waiter)
+            if waiter.state is not State.WOKEN:  # else whoever woke it has taken it out: to look for it takes time
+                _leave(self._line, waiter)
         return False
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from ..errors import ContextError
-from .hub import identity
+from .hub import Job, identity
 from .queue import Queue
 from .sync import Event, Semaphore
 from .thread import GreenThread, spawn
@@ -25,7 +25,7 @@ class GreenPool:
         self.size = size
         self._room = Semaphore(size)
         self._debt = 0  # how many of those that end leave no room, since the pool was made smaller
-        self._threads: set[GreenThread[Any]] = set()
+        self._jobs: set[Job] = set()  # of those that run, or are about to
         self._empty = Event()
         self._empty.set()
 
@@ -34,11 +34,11 @@ class GreenPool:
 
     def running(self) -> int:
         """How many run, or are about to."""
-        return len(self._threads)
+        return len(self._jobs)
 
     def free(self) -> int:
         """How many more may be started without waiting."""
-        return self.size - len(self._threads)
+        return self.size - len(self._jobs)
 
     def waiting(self) -> int:
         """How many wait in :meth:`spawn`."""
@@ -60,8 +60,7 @@ class GreenPool:
         One of the pool itself that finds no room runs *fn* at once, in its own place: it would wait for itself.
         """
         me = identity()
-        inside = any(thread._job is me for thread in self._threads) if not self._room._free else False
-        if inside:
+        if not self._room._free and me in self._jobs:
             return _done_in_place(fn, args, kwargs)
         self._room.acquire()
         try:
@@ -69,19 +68,19 @@ class GreenPool:
         except BaseException:
             self._give_room()
             raise
-        self._threads.add(thread)
+        self._jobs.add(thread._job)
         self._empty.clear()
-        thread.link(self._ended)
+        thread.link(self._ended, thread._job)
         return thread
 
     def spawn_n(self, fn: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """:meth:`spawn`, for a function whose end nobody waits for. What it raises is logged."""
         self.spawn(_logged, fn, args, kwargs)
 
-    def _ended(self, thread: GreenThread[Any]) -> None:
-        self._threads.discard(thread)
+    def _ended(self, _: GreenThread[Any], job: Job) -> None:
+        self._jobs.discard(job)
         self._give_room()
-        if not self._threads:
+        if not self._jobs:
             self._empty.set()
 
     def _give_room(self) -> None:
@@ -93,7 +92,7 @@ class GreenPool:
     def waitall(self) -> None:
         """Until none runs. May switch."""
         me = identity()
-        if any(thread._job is me for thread in self._threads):
+        if me in self._jobs:
             raise ContextError("waitall() inside the pool would wait for itself")
         self._empty.wait()
 

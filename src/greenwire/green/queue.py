@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from queue import Empty, Full
 from typing import Any, Generic, TypeVar
 
-from .sync import Event, Semaphore
+from .sync import Event, Lock, Semaphore
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class PriorityQueue(Queue[T]):
     """The least item first."""
 
     def __init__(self, maxsize: int = 0) -> None:
-        self._sorting = allocate_lock()  # comparing runs code, and that may let another thread in
+        self._sorting = Lock()  # comparing runs code, and that may let another thread in, or a green one
         super().__init__(maxsize)
 
     def _make(self) -> Any:

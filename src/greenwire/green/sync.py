@@ -122,7 +122,8 @@ class Semaphore:
                 self._give()
             raise
         finally:
-            _leave(self._line, waiter)
+            if waiter.state is not _WOKEN:  # else whoever woke it has taken it out: to look for it takes time
+                _leave(self._line, waiter)
         return False
 
     def release(self, n: int = 1) -> None:
@@ -211,7 +212,8 @@ class Condition:
                 self._wake(1)
             raise
         finally:
-            _leave(self._line, waiter)
+            if waiter.state is not _WOKEN:
+                _leave(self._line, waiter)
             self._take_back(state)
 
     def _take_back(self, state: tuple[int, int | None] | None) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from greenlet import GreenletExit
 
-from .hub import Hub, HubClosedError, Job, Waiter, identity, starting_hub, throw
+from .hub import Hub, HubClosedError, Job, Waiter, do_nothing, identity, starting_hub, throw
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +25,9 @@ class Life(Enum):
     WAITING = "not started"
     RUNNING = "running"
     ENDED = "ended"
+
+
+_ENDED = Job(contextvars.Context(), do_nothing, ())
 
 
 class GreenThread(Generic[T]):
@@ -72,7 +75,8 @@ class GreenThread(Generic[T]):
             return
         self.error = error
         self.life = Life.ENDED
-        self._job.args = ()  # what it was given is free again
+        job, self._job = self._job, _ENDED  # with which goes what it has in each ``local``
+        job.fn, job.args = do_nothing, ()  # what it was given is free again
         self._tell()
 
     def _tell(self) -> None:

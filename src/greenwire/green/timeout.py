@@ -25,7 +25,7 @@ class Timeout(BaseException):
         super().__init__(seconds)
         self.seconds = seconds
         self.exception = exception
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._thrown: BaseException | None = None
         self.start()
 
@@ -57,6 +57,10 @@ class Timeout(BaseException):
             current.pending = None  # another error came first, and ended our block
 
     def _fire(self, hub: Hub, target: Job | greenlet) -> None:
+        waiter = None if isinstance(target, Job) else hub.guests.get(target)
+        if waiter is not None and waiter.error is not None:  # that comes first, and may end our block
+            self._timer = hub.aio.call_soon(self._fire, hub, target, context=hub.context)
+            return
         self._timer = None
         error = self.exception or self
         self._thrown = error() if isinstance(error, type) else error

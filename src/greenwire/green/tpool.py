@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
-from .hub import Waiter
+from .hub import State, Waiter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +30,8 @@ class _Call:
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        if self.waiter.state is not State.PENDING:  # given up while it stood in the queue
+            return
         try:
             self.result = self.context.run(self.fn, *self.args, **self.kwargs)
         except BaseException as error:  # whatever it is, the one that waits gets it
@@ -67,7 +69,8 @@ class ThreadPool:
     def execute(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn(*args, **kwargs)`` in a thread; its result or its exception. May switch.
 
-        Whoever is killed meanwhile goes on at once; the thread finishes the call for nobody.
+        Whoever is killed meanwhile goes on at once. A call that no thread has begun then is not made; one that runs
+        is finished for nobody.
         """
         call = _Call(fn, args, kwargs)
         try:

@@ -33,7 +33,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any, cast
 
 from ..errors import RemoteProtocolError
@@ -54,8 +54,8 @@ AccessLog = Callable[..., None]  # of request, status, bytes, seconds, and of a 
 _SKIP_BYTES = 65_536  # of an unread body: reading them away is cheaper than a new connection
 
 
-class Phase(Enum):
-    """See the table at the head of this file."""
+class Phase(IntEnum):
+    """See the table at the head of this file. From LINGERING on there are no more requests."""
 
     IDLE = auto()
     HEAD = auto()
@@ -68,7 +68,6 @@ class Phase(Enum):
 
 
 IDLE, HEAD, RUNNING, SKIPPING, LINGERING, CLOSING, HANDED_OVER, CLOSED = Phase  # see parser.py: a look-up costs
-_ENDING = (LINGERING, CLOSING, HANDED_OVER, CLOSED)
 
 
 class HTTPConnection(asyncio.Protocol):
@@ -97,6 +96,7 @@ class HTTPConnection(asyncio.Protocol):
         "announced",
         "body_error",
         "head",
+        "kept",
         "loop",
         "output",
         "scheme",
@@ -121,6 +121,7 @@ class HTTPConnection(asyncio.Protocol):
         self.announced: Header | None = None  # who a proxy says that the client is, before its first byte
         self.head = head  # how the head of an answer is written
         self.scheme: str | None = None  # where another process has taken TLS off
+        self.kept: object = None  # what whoever answers wants to find again at the next request
         self.body_error: RemoteProtocolError | None = None  # of the exchange under way
         self._limits = limits
         self._on_request = on_request
@@ -167,9 +168,9 @@ class HTTPConnection(asyncio.Protocol):
         self._held = data
 
     def data_received(self, data: bytes) -> None:
-        if self._phase in _ENDING:
+        if self._phase >= LINGERING:
             return
-        if self._at < len(self._held):
+        if self._held:
             data = self._held[self._at :] + data
         self._held = data
         self._at = 0
@@ -253,7 +254,7 @@ class HTTPConnection(asyncio.Protocol):
             self._reject(error)
         finally:
             self._advancing = False
-        if self._phase not in _ENDING:
+        if self._phase < LINGERING:
             self._regulate()
 
     def _hungry(self) -> bool:
@@ -283,7 +284,9 @@ class HTTPConnection(asyncio.Protocol):
             self._phase = RUNNING
             self._announced = False
             started_at = self.loop.now() if self.access_log is not None else 0.0
-            self._exchange = Exchange(self, parser.request, parser.wants_upgrade, started_at)
+            self._exchange = exchange = Exchange(self, parser.request, parser.wants_upgrade, started_at)
+            if parser.framing is COMPLETE:  # else first comes what is here of the body
+                self._announce(exchange)
         elif self._phase is IDLE and parser.started:
             self._phase = HEAD
             self._timer.set(self.loop.now() + self._limits.header_timeout_s)
@@ -328,7 +331,6 @@ class HTTPConnection(asyncio.Protocol):
         if not waiting:
             self._held, self._at = b"", 0
             if self._paused_at is None and self._parser.framing is COMPLETE:  # a request without a body runs: most
-                self._timer.clear()
                 return
         if self._ended and self._phase is HEAD:  # the rest of it will not come
             self._close()
@@ -483,7 +485,7 @@ class HTTPConnection(asyncio.Protocol):
             self._parser.take_body()
             self._phase = SKIPPING
             self._timer.set(self.loop.now() + self._limits.header_timeout_s)
-        if self._phase not in _ENDING and (self._at < len(self._held) or self._paused_at is not None):
+        if (self._at < len(self._held) or self._paused_at is not None) and self._phase < LINGERING:
             self._advance()
 
     def cut(self, reset: bool) -> None:
@@ -556,6 +558,8 @@ class HTTPConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _expire_body(self) -> None:
+        if self.body_ended:  # meanwhile: moving or clearing the timer for each request would cost more
+            return
         due = self._body_due()  # later than it was when the timer was set, when more has come
         if self.loop.now() < due - EARLY_S:
             self._timer.set(due)

@@ -180,7 +180,8 @@ class Exchange:
             connection.output.write(head + body)
         self._status = status
         self._written = len(body)
-        self._over(keep)
+        self._close_books()
+        connection.answered(keep)
 
     def _without_body(self, status: int, fields: response.Fields, body: bytes) -> bytes:
         """The framing of an answer that has no body, whatever is written."""
@@ -273,7 +274,9 @@ class Exchange:
             return
         if self._chunked:
             self.connection.output.write(response.LAST_CHUNK)
-        self._over(self.connection.survives(final=True))
+        keep = self.connection.survives(final=True)
+        self._close_books()
+        self.connection.answered(keep)
 
     def cut(self) -> None:
         """Break off: the connection ends in a way that tells the client that the body is not complete."""
@@ -311,14 +314,18 @@ class Exchange:
         """
         if self._answer is not WAITING or not self.wants_upgrade:
             raise RuntimeError(f"{self!r} cannot be upgraded")
-        self._finish()  # what takes over writes the line in the access log, when it has ended
-        return self.connection.hand_over()
+        return self._hand_over()
 
     def pass_on(self) -> "tuple[asyncio.Transport, bytes]":
         """Likewise, to whoever will answer this request in our place."""
         if self._answer is not WAITING:
             raise RuntimeError(f"{self!r} is answered already")
-        self._finish()
+        return self._hand_over()
+
+    def _hand_over(self) -> "tuple[asyncio.Transport, bytes]":
+        """Without a line in the access log: what takes over writes it, when it has ended."""
+        self._answer = OVER
+        self.on_abandoned = self.on_body = None
         return self.connection.hand_over()
 
     def abandon(self) -> None:
@@ -337,16 +344,9 @@ class Exchange:
         if self._answer is not OVER:
             self._close_books()
 
-    def _over(self, keep: bool) -> None:
-        self._close_books()
-        self.connection.answered(keep)
-
-    def _finish(self) -> None:
+    def _close_books(self) -> None:
         self._answer = OVER
         self.on_abandoned = self.on_body = None
-
-    def _close_books(self) -> None:
-        self._finish()
         access_log = self.connection.access_log
         if access_log is not None:
             seconds = self.connection.loop.now() - self._started_at

@@ -15,6 +15,10 @@ sign or space, control characters. What it lets pass and we do not:
 * lengths without a limit: request line (414), fields (431), body (413), chunk extensions and trailers (400)
 
 Trailer fields are dropped: nothing in WSGI asks for them, and merged into the headers they are a way to smuggle.
+
+What a client says of itself in its header fields it says again with the next request, byte for byte. Such fields are
+not read twice: where a whole head ends like the last one that was a head only, llhttp gets the request line, and
+the fields are those that were judged then.
 """
 
 import contextlib
@@ -31,6 +35,9 @@ from .request import Request, split_target
 _END = b"\r\n\r\n"
 _SLICE = 16_384  # of a chunked body: bounds the parts that one call can make of tiny chunks
 _CHUNK_ALLOWANCE = 32  # bytes of framing that any chunk may cost without counting as overhead
+_KNOWN_BYTES = 4_096  # of fields that are remembered: an idle connection holds them
+_VERSION = b" HTTP/1.1"
+_NO_FIELDS = _VERSION + _END
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fv:.%A-Za-z~_-]+\])(?::[0-9]*)?").fullmatch
 _METHODS = {
@@ -76,11 +83,14 @@ class RequestParser:
         "_has_more",
         "_head_bytes",
         "_host",
+        "_known",
+        "_known_headers",
         "_limits",
         "_local",
         "_parser",
         "_parts",
         "_peer",
+        "_repeated",
         "_scheme",
         "_substituted",
         "_tail",
@@ -103,6 +113,8 @@ class RequestParser:
         self._local = local
         self._scheme = scheme
         self._host = ""  # the last one that was judged: a client names the same one again and again
+        self._known = b""  # the last fields and the version before them; what they say:
+        self._known_headers: list[tuple[str, str]] = []
         self._parts: list[bytes] = []
         self._error: RemoteProtocolError | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -120,6 +132,7 @@ class RequestParser:
             self._forget_body()
         self._url = b""
         self._fed = 0  # bytes of the head; after it, bytes of the body with its framing
+        self._repeated = False  # the fields of this head are known
         self.request: Request | None = None
         self.framing = IN_HEAD
 
@@ -162,26 +175,52 @@ class RequestParser:
         """
         framing = self.framing
         end = len(data)
+        whole = False
         if framing is LENGTH:
             end = min(end, at + self.left)
             self.left -= end - at
-        elif framing is CHUNKED or self._tail or data.find(_END, at) != end - 4:  # else a whole head, and no more
+        elif framing is IN_HEAD and not self._fed and (found := data.find(_END, at)) >= 0:
+            end, whole = found + 4, True  # a whole head
+        else:
             end = self._boundary(data, at, end)
         self._fed += end - at
         if framing is IN_HEAD and self._fed > self._head_bytes:
             self._feed_too_long(data, at, end)
+        piece = self._without_known(data, at, end) if whole and self._known else None
         try:
-            self._parser.feed_data(data if end - at == len(data) else memoryview(data)[at:end])
+            self._parser.feed_data(piece or (data if end - at == len(data) else memoryview(data)[at:end]))
         except httptools.HttpParserUpgrade:
             if self.framing is not COMPLETE:
                 self._go_on_with_body()
         except httptools.HttpParserError as error:
             raise self._error or _explained(error, data, at) from None
+        if framing is IN_HEAD:
+            if whole and not self._repeated and not self._has_more:
+                self._remember(data, at, end)
+            return end
         if len(self._parts) > 1:
             self._parts = [b"".join(self._parts)]
         if framing is CHUNKED:
             self._check_overhead()
         return end
+
+    def _without_known(self, data: bytes, at: int, end: int) -> bytes | None:
+        """The whole head from *at* to *end* without its fields, where these are known."""
+        known = self._known
+        version_at = end - len(known)
+        if not data.endswith(known, at, end) or data.find(b"\r\n", at) != version_at + len(_VERSION):
+            return None
+        self._repeated = True
+        return data[at:version_at] + _NO_FIELDS
+
+    def _remember(self, data: bytes, at: int, end: int) -> None:
+        """The fields of a whole head, unless its line makes the message mean something else than another would."""
+        request = self.request
+        if request is None or request.version != "1.1" or request.target[0] != "/" or not self.keep_alive:
+            return
+        version_at = data.find(_VERSION + b"\r\n", at, end)
+        if version_at >= 0 and end - version_at <= _KNOWN_BYTES:
+            self._known, self._known_headers = data[version_at:end], request.headers
 
     def _boundary(self, data: bytes, at: int, end: int) -> int:
         """The end of the first CRLF CRLF at or behind *at*, or *end*; the tail remembers one that is cut."""
@@ -239,37 +278,43 @@ class RequestParser:
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
-        parser = self._parser
-        method = _METHODS.get(parser.get_method())
+        method = _METHODS.get(self._parser.get_method())
         if method is None:
             self._fail("this method is not implemented", 501)
-        version = _VERSIONS.get(parser.get_http_version())
+        repeated = self._repeated
+        version = "1.1" if repeated else _VERSIONS.get(self._parser.get_http_version())
         if version is None:
             self._fail("only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
-        line_bytes = len(self._url) + len(method) + 10  # two spaces and HTTP/1.1
+        url = self._url
+        line_bytes = len(url) + len(method) + 10  # two spaces and HTTP/1.1
         if line_bytes > self._limits.request_line_bytes:
             self._fail("the request line is too long", 414)
-        fields = self._fields
         if self._fed - line_bytes - 4 > self._limits.header_bytes:
             self._fail("the header fields are too long", 431)
-        if len(fields) > self._limits.header_count:
-            self._fail("there are too many header fields", 431)
-        self._fields = []  # from here on trailers, which nobody reads
-        target = self._url.decode("latin-1")
-        headers = [
-            (_NAMES.get(name) or name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t"))
-            for name, value in fields
-        ]
+        target = url.decode("latin-1")
         try:
             path, query, authority = split_target(method, target)
-            self._judge(version, headers, authority)
+            if repeated and authority is None:
+                headers, self.keep_alive, self.framing = self._known_headers, True, COMPLETE
+            else:
+                headers = [*self._known_headers] if repeated else self._take_headers()
+                self._judge(version, headers, authority)
+                self.keep_alive = self._parser.should_keep_alive()
         except RemoteProtocolError as error:
             self._error = error
             raise
-        self.keep_alive = parser.should_keep_alive()
         self.request = Request(
             method, target, path, query, version, headers, self._peer, self._local, self._scheme
         )
+
+    def _take_headers(self) -> list[tuple[str, str]]:
+        fields, self._fields = self._fields, []  # from here on trailers, which nobody reads
+        if len(fields) > self._limits.header_count:
+            raise RemoteProtocolError("there are too many header fields", status=431)
+        return [
+            (_NAMES.get(name) or name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t"))
+            for name, value in fields
+        ]
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)

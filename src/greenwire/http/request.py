@@ -10,7 +10,8 @@ class Request:
     """What came before the body. Text is latin-1: one character for each byte, as WSGI wants it.
 
     ``target`` is what stood in the request line; ``path`` is percent-decoded, ``query`` is not. ``headers`` keep
-    their order, with lower-case names. ``peer`` and ``local`` are socket addresses: tuples, or a string for Unix
+    their order, with lower-case names; later requests of the connection may share the list, so who wants other ones
+    sets another list. ``peer`` and ``local`` are socket addresses: tuples, or a string for Unix
     sockets.
     """
 

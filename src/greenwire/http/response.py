@@ -69,7 +69,9 @@ def _judge(fields: Fields, header: tuple[str, str]) -> bytes:
     if not isinstance(header, tuple):
         raise TypeError("a response header is a pair of name and value")
     name, value = header
-    special = _NAMES[name] if name in _NAMES else _judge_name(name)
+    special = _NAMES.get(name)
+    if special is None:
+        special = _judge_name(name)
     if special and not _note(fields, special, value):
         return b""
     line = (name + ": " + value + "\r\n").encode("latin-1")  # a TypeError, where one is no string
@@ -133,29 +135,30 @@ def status_line(code: int, reason: str | None = None) -> bytes:
     return f"HTTP/1.1 {code} {reason}\r\n".encode("latin-1")
 
 
-class _Date:
-    """The last Date field, and until when it is right."""
+class _Own:
+    """Our own fields, and until when they are right."""
 
     until = 0.0
-    line = b""
+    date = b""
+    both = b""  # Server and Date
 
 
-def date() -> bytes:
-    """The Date field of this second."""
-    now = time()
-    if not _Date.until - 1.0 <= now < _Date.until:  # a clock may be set back
-        second = int(now)
-        _Date.line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
-        _Date.until = second + 1.0
-    return _Date.line
+def _own(now: float) -> bytes:
+    """Our fields of this second."""
+    second = int(now)
+    _Own.date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+    _Own.both = SERVER + _Own.date
+    _Own.until = second + 1.0
+    return _Own.both
 
 
 def head(line: bytes, fields: Fields, framing: bytes) -> bytes:
     """The whole head of an answer, its empty line included."""
+    now = time()
+    own = _Own.both if _Own.until - 1.0 <= now < _Own.until else _own(now)  # a clock may be set back
     if fields.dated or fields.named:
-        own = (b"" if fields.named else SERVER) + (b"" if fields.dated else date())
-        return b"%b%b%b%b\r\n" % (line, own, fields.block, framing)
-    return b"%bServer: greenwire\r\n%b%b%b\r\n" % (line, date(), fields.block, framing)
+        own = (b"" if fields.named else SERVER) + (b"" if fields.dated else _Own.date)
+    return b"".join((line, own, fields.block, framing, b"\r\n"))
 
 
 Head = Callable[[bytes, Fields, bytes], bytes]

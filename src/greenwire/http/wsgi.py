@@ -30,46 +30,45 @@ _KEYS: dict[str, str | None] = {  # of header names; None: the header is not pas
 _KEYS_KEPT = 1_024
 
 
+_GROUND: Environ = {  # every key that there is room for, so that no copy has to grow for them
+    "REQUEST_METHOD": "",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "",
+    "QUERY_STRING": "",
+    "RAW_URI": "",
+    "REQUEST_URI": "",
+    "SERVER_PROTOCOL": "",
+    "SERVER_NAME": "",
+    "SERVER_PORT": "",
+    "REMOTE_ADDR": "",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "",
+    "wsgi.errors": None,
+    "wsgi.input": NO_INPUT,
+    # The input ends with the body; Werkzeug reads chunked bodies only where it is told so.
+    "wsgi.input_terminated": True,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "wsgi.file_wrapper": FileWrapper,
+}
+
+
 def environ_of(request: Request, *, multithread: bool = True) -> Environ:
     """The environ of *request*, with an empty ``wsgi.input``."""
-    return _filled(_ground_of(request, multithread), request)
+    return _filled(_ground_of(request), request, multithread)
 
 
-def _ground_of(request: Request, multithread: bool) -> Environ:
-    """What the requests to one address have in common."""
+def _ground_of(request: Request) -> Environ:
+    """What a client says of itself, and what we say: all but the request line."""
+    peer, local = request.peer, request.local
+    environ = _GROUND.copy()
     # A Unix socket has neither name nor port, and PEP 3333 wants both.
-    server = request.local if request.local.__class__ is tuple else _of_host(request)
-    return {
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1]),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": request.scheme,
-        "wsgi.input": NO_INPUT,
-        # The input ends with the body; Werkzeug reads chunked bodies only where it is told so.
-        "wsgi.input_terminated": True,
-        "wsgi.multithread": multithread,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileWrapper,
-    }
-
-
-def _filled(environ: Environ, request: Request) -> Environ:
-    """With what *request* itself says."""
-    path, peer = request.path, request.peer
-    environ["REQUEST_METHOD"] = request.method
-    environ["PATH_INFO"] = path if path[:1] == "/" else ""  # OPTIONS *
-    environ["QUERY_STRING"] = request.query
-    environ["RAW_URI"] = environ["REQUEST_URI"] = request.target
-    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version == "1.1" else "HTTP/1.0"
-    environ["wsgi.errors"] = sys.stderr
+    server = local if local.__class__ is tuple else _of_host(request)
+    environ["SERVER_NAME"], environ["SERVER_PORT"] = server[0], str(server[1])
+    environ["wsgi.url_scheme"] = request.scheme
     if peer.__class__ is tuple:
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = peer[0], str(peer[1])
-    else:
-        environ["REMOTE_ADDR"] = ""
-    if request.extra:
-        environ.update(request.extra)
     for name, value in request.headers:
         key = _KEYS[name] if name in _KEYS else _key(name)
         if key is None:
@@ -77,6 +76,21 @@ def _filled(environ: Environ, request: Request) -> Environ:
         if key in environ:
             value = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"  # RFC 9113 8.2.3
         environ[key] = value
+    return environ
+
+
+def _filled(environ: Environ, request: Request, multithread: bool) -> Environ:
+    """With what the request line says, and the process as it is now."""
+    path = request.path
+    environ["REQUEST_METHOD"] = request.method
+    environ["PATH_INFO"] = path if path[:1] == "/" else ""  # OPTIONS *
+    environ["QUERY_STRING"] = request.query
+    environ["RAW_URI"] = environ["REQUEST_URI"] = request.target
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version == "1.1" else "HTTP/1.0"
+    environ["wsgi.errors"] = sys.stderr
+    environ["wsgi.multithread"] = multithread
+    if request.extra:
+        environ.update(request.extra)
     return environ
 
 
@@ -94,6 +108,28 @@ def _of_host(request: Request) -> tuple[str, str]:
     if colon and port.isdigit():
         return name, port
     return host, "443" if request.scheme == "https" else "80"
+
+
+class _Ground:
+    """What the environs of one connection have in common, once a client says the same of itself again."""
+
+    __slots__ = ("_headers", "_local", "_peer", "_scheme", "environ")
+
+    def __init__(self, request: Request, environ: Environ) -> None:
+        self._headers = request.headers
+        self._peer = request.peer
+        self._local = request.local
+        self._scheme = request.scheme
+        self.environ = environ
+
+    def holds_for(self, request: Request) -> bool:
+        """By identity: who speaks for a client in front of us gives a request other ones."""
+        return (
+            request.headers is self._headers
+            and request.peer is self._peer
+            and request.local is self._local
+            and request.scheme is self._scheme
+        )
 
 
 class Gateway:
@@ -117,11 +153,10 @@ class Gateway:
         self._debug = debug
         self._multithread = multithread
         self._new_waiter = new_waiter
-        self._ground: tuple[object, str, Environ] = (None, "", {})  # of the address that was asked last
 
     def handle(self, exchange: Exchange) -> None:
         """Have the application answer *exchange*."""
-        self._start(self._run, exchange, exchange.whole_body())
+        self._start(self._run, exchange, exchange.connection.whole_body())
 
     def _run(self, exchange: Exchange, body: bytes | None) -> None:
         """In the application's thread. Nothing gets out of here: this is where user code fails."""
@@ -131,12 +166,14 @@ class Gateway:
     def _environ(self, exchange: Exchange, body: bytes | None) -> Environ:
         """*body*: all of it, where it has come already."""
         request = exchange.request
-        local, scheme, ground = self._ground
-        if request.local != local or request.scheme != scheme:
-            ground = _ground_of(request, self._multithread)
-            if request.local.__class__ is tuple:
-                self._ground = request.local, request.scheme, ground
-        environ = _filled(ground.copy(), request)
+        connection = exchange.connection
+        kept = connection.kept
+        if isinstance(kept, _Ground) and kept.holds_for(request):
+            ground = kept.environ.copy()
+        else:
+            ground = _ground_of(request)
+            connection.kept = _Ground(request, ground.copy()) if kept is request.headers else request.headers
+        environ = _filled(ground, request, self._multithread)
         if body is None:
             environ["wsgi.input"] = BodyInput(exchange, self._loop, self._new_waiter)
         elif body:

@@ -182,6 +182,10 @@ class Server:
             self._refuse(sock, _UNAVAILABLE, secure=False)
             return
         protocol = self._make_protocol()
+        if not self._enter(protocol, header.source):  # whoever accepted it counts it no more
+            self._too_many_from(header.source)
+            self._refuse(sock, _TOO_MANY, secure=False)
+            return
         protocol.announced, protocol.scheme = header, scheme
         protocol.begin_with(data)
         task = self._loop.aio.create_task(self._connect_adopted(protocol, sock))

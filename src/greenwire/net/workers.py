@@ -161,6 +161,10 @@ class Supervisor:
         """Call *callback* whenever *fd* can be read."""
         self._selector.register(fd, selectors.EVENT_READ, callback)
 
+    def stop_listening_to(self, fd: int) -> None:
+        """Nothing will come of it any more."""
+        self._selector.unregister(fd)
+
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._patience()):
             key.data()
@@ -274,9 +278,22 @@ class Supervisor:
         return missing if proven else min(missing, 1 - len(current))
 
     def _fill(self) -> None:
-        if time.monotonic() >= self._not_before:
+        if time.monotonic() < self._not_before:
+            return
+        try:
             for _ in range(self._missing()):
                 self._start()
+        except OSError as error:  # no descriptors, no processes, no memory: workers that serve are not to suffer
+            self._cannot_start(error)
+
+    def _cannot_start(self, error: OSError) -> None:
+        log.error("cannot start a worker: %s (limits of open files and processes: ulimit -n -u)", error.strerror)
+        if self.phase is Phase.STARTING:
+            self._stop(_BOOT_FAILED)
+        elif self.phase is Phase.RELOADING:
+            self._abandon_reload()
+        else:
+            self._pause()
 
     def _start(self) -> None:
         taken = {child.worker.number for child in self._children}
@@ -289,12 +306,17 @@ class Supervisor:
         )
         # From the fork until its handlers are set, a signal to the worker waits, lest it runs one of ours.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._become(worker, mask)
+        except OSError:
             ours.close()
-            self._become(worker, mask)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        theirs.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            theirs.close()
         ours.setblocking(False)
         now = time.monotonic()
         child = _Child(worker, pid, self._generation, ours, now, now + self._limits.worker_boot_s)
@@ -407,10 +429,15 @@ class Supervisor:
 
     def _rest(self, child: _Child) -> None:
         """The next start waits, and longer each time, unless *child* has lasted."""
-        now, first = time.monotonic(), self._limits.restart_pause_s
-        lasted = now - child.born >= first * _PAUSE_FACTOR
-        self._pause_s = 0.0 if lasted else min(max(first, 2 * self._pause_s), first * _PAUSE_FACTOR)
-        self._not_before = now + self._pause_s
+        if time.monotonic() - child.born >= self._limits.restart_pause_s * _PAUSE_FACTOR:
+            self._pause_s = self._not_before = 0.0
+        else:
+            self._pause()
+
+    def _pause(self) -> None:
+        first = self._limits.restart_pause_s
+        self._pause_s = min(max(first, 2 * self._pause_s), first * _PAUSE_FACTOR)
+        self._not_before = time.monotonic() + self._pause_s
 
     # --- ending workers
 

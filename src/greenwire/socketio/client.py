@@ -152,23 +152,27 @@ class Member:
         """Whether the client knows that it is not in the namespace any more."""
         return self.state is MemberState.LEAVING or self.lost is Reason.CLIENT
 
-    def leaves(self) -> None:
-        """→ LEAVING: nothing is sent any more."""
+    def leaves(self) -> list[Callable[..., object]]:
+        """→ LEAVING: nothing is sent any more. Returns the callbacks whose acknowledgements will not come."""
         self.state = MemberState.LEAVING
         self.send = _drop
+        return self._give_up_acks()
 
     def gone(self) -> list[Callable[..., object]]:
-        """→ GONE. Returns the callbacks whose acknowledgements will not come."""
+        """→ GONE. Returns likewise."""
         self.state = MemberState.GONE
         self.send = _drop
         self._outbox = []
+        self.client.forget(self)
+        return self._give_up_acks()
+
+    def _give_up_acks(self) -> list[Callable[..., object]]:
         acks, self._acks = self._acks or {}, None
         self.client.owed -= len(acks)
-        self.client.forget(self)
         return list(acks.values())
 
     def expect_ack(self, ack_id: int, callback: Callable[..., object]) -> Callable[..., object] | None:
-        """Call *callback* with the client's answer to the event of this id. Beyond the limit the oldest is given back."""
+        """Call *callback* with the client's answer to the event of this id. Past the limit it gives the oldest back."""
         if self._acks is None:
             self._acks = {}
         oldest = None

@@ -8,7 +8,7 @@ handler, and ends nothing.
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -253,6 +253,7 @@ class Dispatcher:
             else:
                 self._refuse(client, member.namespace, error)
             self._gone(member)
+            self._resume(client)
             return
         if not self._always_connect:
             member.accepted(self._wire.connect(member.namespace, member.sid))
@@ -260,6 +261,7 @@ class Dispatcher:
             member.state = MemberState.CONNECTED
         for event in self._take_early(member):
             self._event(event)
+        self._resume(client)  # what was taken early may have paused it, and have no handler
         if member.lost is not None:
             self._leave(member, member.lost)
 
@@ -299,7 +301,7 @@ class Dispatcher:
     def _event_too_early(self, event: Event) -> None:
         member = event.member
         if member.state is MemberState.CONNECTING:  # it waits for the connect handler
-            self._take_in(member.client)
+            Dispatcher._take_in(self, member.client)  # its pace counts when it is dispatched
             member.early = [*(member.early or ()), event]
 
     def _take_in(self, client: Client) -> None:
@@ -309,7 +311,8 @@ class Dispatcher:
         """
         running = client.running
         running.append(None)
-        if len(running) - client.owed >= self._limits.events_in_flight or self._runner.queued > self._limits.events_queued:
+        limits = self._limits
+        if len(running) - client.owed >= limits.events_in_flight or self._runner.queued > limits.events_queued:
             client.paused = True
             client.peer.pause()
             if not running:  # all have ended meanwhile, and none has seen the pause
@@ -378,6 +381,9 @@ class Dispatcher:
 
     def expect_ack(self, member: Member, ack_id: int, callback: Callable[..., object]) -> None:
         """*callback* gets the client's answer to the event of this id. Who has waited for longest makes room."""
+        if member.state is MemberState.LEAVING:  # it gets nothing, and its own disconnect handler may wait for this
+            _fail((callback,))
+            return
         oldest = member.expect_ack(ack_id, callback)
         if isinstance(oldest, AckSink):
             oldest.fail()
@@ -429,7 +435,7 @@ class Dispatcher:
             member.lost = member.lost or reason
         if member.state is not MemberState.CONNECTED:
             return
-        member.leaves()
+        _fail(member.leaves())
         handler = self._handlers.find(member.namespace, "disconnect")
         if handler is None:
             self._gone(member)
@@ -457,9 +463,7 @@ class Dispatcher:
             space.remove(member)
             if not space.members:
                 del self.spaces[member.namespace]
-        for callback in member.gone():
-            if isinstance(callback, AckSink):
-                callback.fail()
+        _fail(member.gone())
         if member.again is not None:
             self._connect(member.client, *member.again)
         elif not member.client.members and not member.client.lost:
@@ -524,6 +528,13 @@ class AckSink:
 
     def fail(self) -> None:
         """The answer will not come: the client is gone."""
+
+
+def _fail(callbacks: Iterable[Callable[..., object]]) -> None:
+    """Acknowledgements that will not come."""
+    for callback in callbacks:
+        if isinstance(callback, AckSink):
+            callback.fail()
 
 
 class Waiter(AckSink):

@@ -4,7 +4,8 @@ orjson writes datetimes, UUIDs, enums and dataclasses, and ``null`` for NaN and 
 ``JSON.stringify`` does and all that a browser can read. It refuses three things that the standard library
 writes: keys that are no strings, integers beyond 64 bits, and lone surrogates. The first is asked for again
 with an option, the others go to the standard library. It also refuses to read a lone surrogate, which is what a
-browser sends of an emoji that was cut in two. Each costs only those who use it.
+browser sends of an emoji that was cut in two, and the ``NaN`` and ``Infinity`` that Python's own ``json`` writes. Each
+costs only those who use it.
 """
 
 import json
@@ -14,15 +15,17 @@ from typing import Any
 
 import orjson
 
+_LENIENT = ("\\ud", "\\uD", "NaN", "Infinity")  # what only the standard library reads
+
 
 def loads(text: str) -> Any:
     """The value that *text* stands for. Raises ``ValueError``."""
     try:
         return orjson.loads(text)
     except ValueError:
-        if "\\ud" not in text and "\\uD" not in text:
+        if not any(sign in text for sign in _LENIENT):
             raise
-    return json.loads(text, parse_constant=_refuse)
+    return json.loads(text)
 
 
 plain: Callable[[Any], bytes] = orjson.dumps  # what it refuses is tried again by dumps()
@@ -57,10 +60,6 @@ def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
 
 def _null(constant: str) -> None:
     """For NaN and the infinities."""
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _plain(item: Any, default: Callable[[Any], Any]) -> Any:

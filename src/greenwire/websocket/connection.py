@@ -74,6 +74,7 @@ class WebSocketConnection(WSListener):
 
     __slots__ = (
         "_early",
+        "_grown",
         "_held",
         "_held_bytes",
         "_limit",
@@ -118,6 +119,7 @@ class WebSocketConnection(WSListener):
         self._message: list[bytes] | None = None  # the fragments so far
         self._message_bytes = 0
         self._message_type = _TEXT
+        self._grown = False  # picows' buffer is larger than most connections ever need
         self._held: list[str | bytes] | None = None  # while paused: what picows had parsed already
         self._held_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -224,7 +226,9 @@ class WebSocketConnection(WSListener):
                 self._deliver(frame.get_payload_as_bytes())
             else:
                 self._unusual(frame)
-            if frame.payload_size > _BIG and frame.last_in_buffer and not frame.tail_size:
+            if frame.payload_size > _BIG:
+                self._grown = True
+            elif self._grown and frame.last_in_buffer and not frame.tail_size:  # a pong at the latest
                 self._give_buffer_back()
         except UnicodeDecodeError:
             self.fail(1007, "invalid UTF-8")
@@ -272,7 +276,9 @@ class WebSocketConnection(WSListener):
             self._hold(message)
 
     def _give_buffer_back(self) -> None:
-        # picows' buffer never shrinks. Between two frames a fresh parser can take its place.
+        # picows' buffer never shrinks. Between two frames a fresh parser can take its place; after a small one, because
+        # a fresh one for each big message would cost half as much again as the message.
+        self._grown = False
         if self.state is State.OPEN and not self._transport.is_closing():
             self._take_over()
 

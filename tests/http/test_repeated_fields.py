@@ -1,0 +1,115 @@
+"""Fields that a client repeats are not read twice, and nothing of it can be seen from outside."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenwire.errors import RemoteProtocolError
+from greenwire.http.parser import Framing, RequestParser
+from greenwire.limits import DEFAULT
+
+FIELDS = b"Host: a\r\nCookie: a=1\r\n\r\n"
+GET = b"GET /1 HTTP/1.1\r\n" + FIELDS
+
+
+def new():
+    return RequestParser(DEFAULT, ("192.0.2.1", 1234), ("192.0.2.2", 80), "http")
+
+
+def read(parser, data):
+    """What the messages in *data* are, and at the end maybe the status that refuses the rest."""
+    found, at = [], 0
+    try:
+        while at < len(data):
+            at = parser.feed(data, at)
+            body = parser.take_body()
+            request = parser.request
+            if parser.framing is not Framing.COMPLETE:
+                continue
+            said = (request.method, request.target, request.path, request.query, request.version)
+            found.append((*said, list(request.headers), body, parser.keep_alive, parser.wants_upgrade))
+            parser.next()
+    except RemoteProtocolError as error:
+        found.append(error.status)
+    return found
+
+
+def test_the_same_list():
+    parser = new()
+    parser.feed(GET, 0)
+    first = parser.request
+    parser.next()
+    parser.feed(b"PUT /2?x=%20 HTTP/1.1\r\n" + FIELDS, 0)
+    assert parser.request.headers is first.headers == [("host", "a"), ("cookie", "a=1")]
+    assert (parser.request.method, parser.request.path, parser.request.query) == ("PUT", "/2", "x=%20")
+
+
+LINES = [
+    b"GET /1 HTTP/1.1\r\n",
+    b"HEAD /%41?b=c HTTP/1.1\r\n",
+    b"GET http://b/1 HTTP/1.1\r\n",
+    b"GET / HTTP/1.0\r\n",
+    b"GET /1 HTTP/1.1\r\nX: HTTP/1.1\r\n",
+    b"GET /1 HTTP/1.0\r\nX: HTTP/1.1\r\n",
+    b"GET /1 HTTP/1.0\r\nConnection: keep-alive\r\nX: HTTP/1.1\r\n",
+    b"\r\nGET /1 HTTP/1.1\r\n",
+    b"GET /1 HTTP/1.1\n",
+    b"GET /1 HTTP/1.1\nX: y HTTP/1.1\r\n",
+    b"GET /1\r HTTP/1.1\r\n",
+    b"GET  /1 HTTP/1.1\r\n",
+    b"GET /1#x HTTP/1.1\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\n",
+    b"GET * HTTP/1.1\r\n",
+    b"OPTIONS * HTTP/1.1\r\n",
+    b"GET /1 HTTP/2.0\r\n",
+    b" HTTP/1.1\r\n",
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_as_a_parser_that_knows_nothing(line):
+    data = line + FIELDS
+    parser = new()
+    read(parser, GET)
+    assert read(parser, data) == read(new(), data)
+
+
+PIECES = [
+    *LINES[:4],
+    FIELDS,
+    b"Host: a\r\n\r\n",
+    b"\r\n",
+    b"Host: b\r\nConnection: close\r\n\r\n",
+    b"Host: a\r\nContent-Length: 5\r\n\r\nGET /",
+    b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n",
+    b"Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    b"Host: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PIECES[:4]), st.sampled_from(PIECES[4:])), min_size=2, max_size=6))
+def test_one_parser_reads_what_many_would(heads):
+    data = [line + fields for line, fields in heads]
+    parser, one, many = new(), [], []
+    for message in data:
+        one += read(parser, message)
+        many += read(new(), message)
+        keep_alive, wants_upgrade = (False, False) if isinstance(many[-1], int) else many[-1][-2:]
+        if wants_upgrade or not keep_alive:  # nobody feeds a parser any more behind that
+            break
+    assert one == many
+
+
+def test_pipelined():
+    assert read(new(), GET * 3) == read(new(), GET) * 3
+
+
+def test_an_idle_connection_remembers_no_more_than_a_little():
+    parser, long = new(), b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"x" * 5000 + b"\r\n\r\n"
+    parser.feed(long, 0)
+    first = parser.request
+    parser.next()
+    parser.feed(long, 0)
+    assert parser.request.headers == first.headers
+    assert parser.request.headers is not first.headers
