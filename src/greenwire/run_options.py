@@ -22,6 +22,7 @@ from .settings import (
     ADDRESS,
     ALIASES,
     CERT_REQS,
+    CERTS,
     FILE,
     LEVEL,
     MODE,
@@ -153,7 +154,10 @@ class RunOptions:
     certfile: Path | None = setting(None, "the certificate chain; makes it https", FILE, section="TLS")
     keyfile: Path | None = setting(None, "its private key", FILE, section="TLS", shown_default="in certfile")
     certs: list[tuple[Path, Path | None]] = setting(
-        [], "several `(certfile, keyfile)`; the client says which name it wants, the first one is for all others"
+        [],
+        "more certificates, each for its names; who asks for another name gets the first",
+        CERTS,
+        section="TLS",
     )
     ca_certs: Path | None = setting(None, "whose certificates clients may show", FILE, section="TLS")
     cert_reqs: ssl.VerifyMode | int | None = setting(

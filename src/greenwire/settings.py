@@ -84,6 +84,18 @@ def _texts(value: Any) -> list[str]:
     return found
 
 
+def _certs(value: Any) -> list[tuple[str, str | None]]:
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    if not parts:
+        raise ValueError
+    return [_cert(part) for part in parts]
+
+
+def _cert(part: Any) -> tuple[str, str | None]:
+    certfile, keyfile = part.strip().partition(":")[::2] if isinstance(part, str) else part
+    return _path(certfile), _path(keyfile) if keyfile else None
+
+
 def _mode(value: Any) -> int:
     number = int(value, 8) if isinstance(value, str) else value
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 0o7777:
@@ -135,6 +147,7 @@ WHOLE = Kind("N", "a whole number, 0 or more", _whole)
 SECONDS = Kind("SECONDS", "a number of seconds", _seconds)
 SWITCH = Kind("", "true or false", _switch)
 TEXTS = Kind("TEXT", "one or several, with commas between them", _texts, many=True)
+CERTS = Kind("CERT:KEY", "pairs of certificate file and key file, or one file with both", _certs, many=True)
 MODE = Kind("MODE", "an octal number such as 022", _mode)
 WORKERS = Kind("N", "a whole number, 1 or more, or 'auto'", _workers)
 ADDRESS = Kind("HOST:PORT", "an address such as 127.0.0.1:9100", _address)

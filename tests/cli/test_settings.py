@@ -30,6 +30,11 @@ ROWS = [
     ("reload", (True, "no", True), (True, False, True)),
     ("umask", ("022", "027", 0o077), (0o022, 0o027, 0o077)),
     ("certfile", ("a", "b", "c"), ("a", "b", "c")),
+    (
+        "certs",
+        (("a:b", "c"), "a:b,c", [["a", "b"], "c"]),
+        ([("a", "b"), ("c", None)], [("a", "b"), ("c", None)], [("a", "b"), ("c", None)]),
+    ),
     ("cert-reqs", ("required", "optional", "none"), (ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL, ssl.CERT_NONE)),
     ("log-level", ("DEBUG", "warning", "error"), ("debug", "warning", "error")),
     ("limit-threads", ("1", "2", 3), (1, 2, 3)),
@@ -108,6 +113,7 @@ WRONG = [
     ({"health": "health"}, {}, "it takes a path that begins with /"),
     ({"log-level": "loud"}, {}, "it takes debug, info"),
     ({"cert-reqs": "perhaps"}, {}, "it takes none, optional or required"),
+    ({"certs": (":key",)}, {}, "it takes pairs of certificate file and key file"),
     ({"limit-threads": "many"}, {}, "command line --limit-threads: 'many'"),
 ]
 
