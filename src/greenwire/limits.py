@@ -59,7 +59,7 @@ class Limits:
     attachments_sent: int = 10  # of one packet; what socket.io-client takes → EncodeError at the emit
     ack_id_digits: int = 18  # fits in 64 bits → closed, "parse error"
     pending_acks: int = 1_000  # of one client → the oldest is given up
-    events_in_flight: int = 100  # of one client, and one more for each acknowledgement that it owes → reading of that client pauses
+    events_in_flight: int = 100  # of one client, plus acknowledgements that it owes → reading of it pauses
     events_per_second: int = 1_000_000  # of one client; more than a process can do, so off → reading of it pauses
     events_queued: int = 10_000  # of the process → each client may have one in flight
 
