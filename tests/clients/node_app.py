@@ -167,5 +167,5 @@ def _counting(socketio: SocketIO) -> None:
         seen.setdefault(request.sid, []).append(n)  # type: ignore[attr-defined]
 
     @socketio.on("numbers")
-    def numbers() -> list[int]:
+    async def numbers() -> list[int]:
         return seen.pop(request.sid, [])  # type: ignore[attr-defined]
