@@ -35,6 +35,8 @@ def serve(
     from .run_options import RunOptions
     from .stack import Service
 
+    if processes.ignored("greenwire.serve()"):
+        return
     chosen = RunOptions.take(options, host=host, port=port, server_name=None)
     bounds = chosen.bounded(limits or DEFAULT)
     processes.run(chosen, bounds, lambda own, worker: Service(app, mounts, own, bounds, worker).run())

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,26 @@ log = logging.getLogger("greenwire")
 
 # Serves in this process until it is stopped.
 Serve = Callable[[RunOptions, Worker], None]
+
+
+_importing: ContextVar[bool] = ContextVar("greenwire_importing", default=False)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """The command imports an application: one that runs itself, too, is not to serve meanwhile."""
+    token = _importing.set(True)
+    try:
+        yield
+    finally:
+        _importing.reset(token)
+
+
+def ignored(what: str) -> bool:
+    """Whether this call of *what* has no effect, as it comes from :func:`importing`. Says so."""
+    if _importing.get():
+        log.warning("%s is ignored here: the command serves; put it under `if __name__ == '__main__':`", what)
+    return _importing.get()
 
 
 def run(options: RunOptions, limits: Limits, serve: Serve) -> None:

@@ -31,7 +31,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .errors import ConfigurationError
 from .limits import DEFAULT
 from .net.lifeline import Worker
+from .processes import importing
 from .run_options import CommandOptions, RunOptions
+from .run_options import Path as FilePath
 
 if TYPE_CHECKING:  # Flask is imported by who loads an application, and not before: see --green
     from .flask import SocketIO
@@ -90,8 +92,9 @@ class Application(NamedTuple):
 def load(text: str) -> Application:
     """Import and make what *text* names. Raises :class:`TargetError`."""
     module_name, call = parse(text)
-    module = _import(module_name)
-    return _application(text, _made(text, module, call or _default_of(module)))
+    with importing():
+        module = _import(module_name)
+        return _application(text, _made(text, module, call or _default_of(module)))
 
 
 def parse(text: str) -> tuple[str, Call | None]:
@@ -223,6 +226,9 @@ def prepare(options: CommandOptions) -> CommandOptions:
     """
     names = ("certfile", "keyfile", "ca_certs", "pid", "access_log_file")
     paths = {name: os.path.abspath(value) for name in names if (value := getattr(options, name)) not in (None, "-")}
+    certs: list[tuple[FilePath, FilePath | None]] = [
+        (os.path.abspath(cert), key and os.path.abspath(key)) for cert, key in options.certs
+    ]
     if options.chdir is not None:
         try:
             os.chdir(options.chdir)
@@ -231,4 +237,4 @@ def prepare(options: CommandOptions) -> CommandOptions:
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
-    return replace(options, **paths)
+    return replace(options, certs=certs, **paths)

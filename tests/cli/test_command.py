@@ -30,6 +30,20 @@ ANYWHERE = ("--bind", "127.0.0.1:0")
 
 
 @pytest.mark.parametrize(
+    "last_line", ["socketio.run(app, port=0)", "socketio.run(app, port=0, debug=True)", "greenwire.serve(app, port=0)"]
+)
+def test_an_application_that_runs_itself_is_imported_all_the_same(tmp_path, last_line):
+    (tmp_path / "shop.py").write_text(
+        "import greenwire\nfrom flask import Flask\nfrom greenwire.flask import SocketIO\n"
+        f"app = Flask(__name__)\nsocketio = SocketIO(app)\n{last_line}\n"
+    )
+    done = once(tmp_path, "check", "shop:app")
+    assert done.returncode == 0, done.stderr
+    assert "would serve the Flask application 'shop' with Socket.IO" in done.stdout
+    assert "is ignored here" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("target", "answer"),
     [
         ("shop:app", "hello"),
@@ -77,6 +91,15 @@ def test_a_log_file_is_where_the_command_was_started(tmp_path):
     with Command(tmp_path, "run", "shop:app", *ANYWHERE, *args) as command:
         assert get(command.port) == "hello"
         wait_until(lambda: (tmp_path / "access.log").exists() and (tmp_path / "access.log").read_text())
+
+
+def test_certificates_are_where_the_command_was_started(tmp_path):
+    (tmp_path / "inner").mkdir()
+    copy_app(tmp_path / "inner")
+    cert, key = (Path(path).name for path in self_signed(tmp_path))
+    args = ("--chdir", "inner", "--certs", f"{cert}:{key}")
+    with Command(tmp_path, "run", "shop:app", *ANYWHERE, *args) as command:
+        wait_until(lambda: "https://" in command.err)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -322,6 +322,8 @@ class SocketIO(Registration):
         if os.environ.get("FLASK_RUN_FROM_CLI") == "true" and "run" in sys.argv[1:]:
             log.warning("socketio.run() is ignored under `flask run`, which serves already; put it under __main__")
             return
+        if processes.ignored("socketio.run()"):
+            return
         patched.check()
         debug = kwargs.pop("debug", None)
         app.debug = app.debug if debug is None else bool(debug)
