@@ -24,7 +24,7 @@ import greenwire.flask
 from greenwire.engineio.packet import Outgoing
 from greenwire.flask.given import GivenRequest
 from greenwire.flask.memory import InlineLoop, InlineTasks
-from greenwire.socketio.packet import Json, decode, encode_event
+from greenwire.socketio.packet import Json, decode, event_encoder
 from greenwire.socketio.server import Server
 from greenwire.websocket.frame import text_frame
 
@@ -89,11 +89,11 @@ def pure() -> Iterator[Case]:
     """What no loop is needed for."""
     codec = Json()
     payload = f'42["echo","{TEXT}"]'.encode()
-    packet = encode_event(codec, "/", ["echo", DOCUMENT])
+    packet = event_encoder(codec)("/", ["echo", DOCUMENT])
     document = packet.parts[0].decode()[1:]
     yield "frame build, 40 B", lambda: text_frame(payload), 1
-    yield "packet encode, event of 32 B", lambda: encode_event(codec, "/", ["echo", TEXT]), 1
-    yield "packet encode, JSON of 2 KB", lambda: encode_event(codec, "/", ["echo", DOCUMENT]), 1
+    yield "packet encode, event of 32 B", lambda: event_encoder(codec)("/", ["echo", TEXT]), 1
+    yield "packet encode, JSON of 2 KB", lambda: event_encoder(codec)("/", ["echo", DOCUMENT]), 1
     yield "packet decode, event of 32 B", lambda: decode(codec, EVENT, 10, 18), 1
     yield "packet decode, JSON of 2 KB", lambda: decode(codec, document, 10, 18), 1
 

@@ -35,7 +35,7 @@ PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer} | {
 }
 # What a pure file may import beside pure files: nothing that does I/O, keeps time, or runs anything.
 PURE_IMPORTS = {
-    *"base64 binascii collections dataclasses decimal enum hashlib inspect ipaddress itertools".split(),
+    *"base64 binascii collections dataclasses decimal enum functools hashlib inspect ipaddress itertools".split(),
     *"json math orjson re struct typing weakref zlib".split(),
 }
 

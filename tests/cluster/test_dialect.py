@@ -11,7 +11,7 @@ from greenwire.cluster import dialect
 from greenwire.cluster.dialect import CallbackArrived, Emit
 from greenwire.cluster.messages import CloseRoom, Disconnect, Join, Leave
 from greenwire.errors import EncodeError, RemoteProtocolError
-from greenwire.socketio.packet import Json, encode_event
+from greenwire.socketio.packet import Json, event_encoder
 
 OURS = "our-host"
 FIRST, SECOND = ({"_placeholder": True, "num": n} for n in range(2))
@@ -133,7 +133,7 @@ def test_garbage(message):
 @pytest.mark.parametrize("args", [[], [1], [[1, 2]], ["a", {"b": None}], [b"\0", {"x": [b"1"]}], ["]", '"']])
 @pytest.mark.parametrize("ack_id", [None, 17])
 def test_what_is_written_is_read(namespace, event, args, ack_id):
-    packet = encode_event(Json(), namespace, [event, *args], ack_id)
+    packet = event_encoder(Json())(namespace, [event, *args], ack_id)
     message = dialect.emit(packet, None, "H", namespace, ("r",), frozenset("s"), ack_id, ("q",), True)
     callback = None if ack_id is None else ("r", namespace, 17)
     found, host = dialect.read(message, OURS)
@@ -146,4 +146,4 @@ def test_rooms_that_a_queue_cannot_name(room):
     with pytest.raises(EncodeError):
         dialect.order(CloseRoom(room, "/"), "H")
     with pytest.raises(EncodeError):
-        dialect.emit(encode_event(Json(), "/", ["e"]), None, "H", "/", (room,), frozenset(), None)
+        dialect.emit(event_encoder(Json())("/", ["e"]), None, "H", "/", (room,), frozenset(), None)

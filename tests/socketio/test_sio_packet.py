@@ -21,13 +21,13 @@ from greenwire.socketio.packet import (
     EVENT,
     Json,
     Packet,
+    ack_encoder,
     attach,
     decode,
-    encode_ack,
     encode_connect,
     encode_connect_error,
     encode_disconnect,
-    encode_event,
+    event_encoder,
 )
 from support.rawframes import BINARY, parse
 
@@ -66,12 +66,12 @@ def back(outgoing):
         (encode_connect_error(Json, "/nope", {"message": "Invalid"}), '4/nope,{"message":"Invalid"}'),
         (encode_disconnect("/"), "1"),
         (encode_disconnect("/chat"), "1/chat,"),
-        (encode_event(Json, "/", ["a"]), '2["a"]'),
-        (encode_event(Json, "/", ["a", 1, None, True, 1.5, "é"]), '2["a",1,null,true,1.5,"é"]'),
-        (encode_event(Json, "/chat", ["a"], 0), '2/chat,0["a"]'),
-        (encode_event(Json, "/", ["a"], 12), '212["a"]'),
-        (encode_ack(Json, "/", [], 7), "37[]"),
-        (encode_ack(Json, "/chat", ["ok"], 7), '3/chat,7["ok"]'),
+        (event_encoder(Json)("/", ["a"]), '2["a"]'),
+        (event_encoder(Json)("/", ["a", 1, None, True, 1.5, "é"]), '2["a",1,null,true,1.5,"é"]'),
+        (event_encoder(Json)("/chat", ["a"], 0), '2/chat,0["a"]'),
+        (event_encoder(Json)("/", ["a"], 12), '212["a"]'),
+        (ack_encoder(Json)("/", [], 7), "37[]"),
+        (ack_encoder(Json)("/chat", ["ok"], 7), '3/chat,7["ok"]'),
     ],
 )
 def test_text_packets(packet, text):
@@ -79,13 +79,13 @@ def test_text_packets(packet, text):
 
 
 def test_binary_packets():
-    packet = encode_event(Json, "/", ["a", {"x": [b"\x01", "t", b"\x02"]}])
+    packet = event_encoder(Json)("/", ["a", {"x": [b"\x01", "t", b"\x02"]}])
     assert wire(packet) == (
         '52-["a",{"x":[{"_placeholder":true,"num":0},"t",{"_placeholder":true,"num":1}]}]',
         [b"\x01", b"\x02"],
     )
     assert packet.payload == b'4' + wire(packet)[0].encode() + b"\x1ebAQ==\x1ebAg=="
-    assert wire(encode_ack(Json, "/n", [b"x"], 3)) == ('61-/n,3[{"_placeholder":true,"num":0}]', [b"x"])
+    assert wire(ack_encoder(Json)("/n", [b"x"], 3)) == ('61-/n,3[{"_placeholder":true,"num":0}]', [b"x"])
 
 
 def test_only_events_and_acknowledgements_may_hold_bytes():
@@ -292,14 +292,14 @@ VALUES = st.recursive(
 
 @given(VALUES, st.none() | st.integers(0, 10**18 - 1), st.sampled_from(["/", "/chat", "/é x"]))
 def test_events_come_back(value, ack_id, namespace):
-    packet = back(encode_event(Json, namespace, ["ev", value], ack_id))
+    packet = back(event_encoder(Json)(namespace, ["ev", value], ack_id))
     assert (packet.namespace, packet.ack_id, packet.data) == (namespace, ack_id, ["ev", value])
     assert packet.type == (BINARY_EVENT if packet.attachments else EVENT)
 
 
 @given(st.lists(VALUES, max_size=3), st.integers(0, 10**18 - 1))
 def test_acknowledgements_come_back(args, ack_id):
-    packet = back(encode_ack(Json, "/", args, ack_id))
+    packet = back(ack_encoder(Json)("/", args, ack_id))
     assert (packet.data, packet.ack_id) == (args, ack_id)
     assert packet.type == (BINARY_ACK if packet.attachments else ACK)
 
@@ -355,7 +355,7 @@ def same(got, wanted):
 @given(st.lists(UNUSUAL | VALUES.map(lambda value: (value, value)), min_size=1, max_size=5), st.booleans())
 def test_what_json_alone_has_no_form_for_in_any_combination(pairs, in_tuple):
     given_values = [value for value, _ in pairs]
-    packet = back(encode_event(Json, "/", ["ev", tuple(given_values) if in_tuple else given_values]))
+    packet = back(event_encoder(Json)("/", ["ev", tuple(given_values) if in_tuple else given_values]))
     assert same(packet.data, ["ev", [wanted for _, wanted in pairs]])
 
 
@@ -366,24 +366,24 @@ def test_what_pythons_own_json_writes_is_read(text, value):
 
 
 def test_a_lone_surrogate_reaches_a_javascript_client_as_it_is():
-    text, _ = wire(encode_event(Json, "/", ["a", "\ud800", {"\udfff": b"x"}]))
+    text, _ = wire(event_encoder(Json)("/", ["a", "\ud800", {"\udfff": b"x"}]))
     assert text == '51-["a","\\ud800",{"\\udfff":{"_placeholder":true,"num":0}}]'
 
 
 def test_the_digits_of_a_big_integer_are_all_sent():
-    assert wire(encode_event(Json, "/", ["a", 2**100]))[0] == f'2["a",{2**100}]'
+    assert wire(event_encoder(Json)("/", ["a", 2**100]))[0] == f'2["a",{2**100}]'
 
 
 def test_one_bytes_object_is_one_attachment_wherever_it_stands():
     data = b"x" * 1000
-    text, attachments = wire(encode_event(Json, "/", ["a", data, {"again": data}, (data,)]))
+    text, attachments = wire(event_encoder(Json)("/", ["a", data, {"again": data}, (data,)]))
     assert attachments == [data]
     assert text.count('"num":0') == 3
 
 
 def test_equal_bytes_that_are_two_objects_both_arrive():
     one, two = bytearray(b"x"), bytearray(b"x")
-    assert back(encode_event(Json, "/", ["a", one, two])).data == ["a", b"x", b"x"]
+    assert back(event_encoder(Json)("/", ["a", one, two])).data == ["a", b"x", b"x"]
 
 
 class Copying:
@@ -406,12 +406,12 @@ class Copying:
 
 def test_a_codec_may_hand_over_bytes_that_it_does_not_keep():
     values = [bytearray([n]) for n in range(50)]
-    assert back(encode_event(Copying, "/", ["a", *values])).data == ["a", *map(bytes, values)]
+    assert back(event_encoder(Copying)("/", ["a", *values])).data == ["a", *map(bytes, values)]
 
 
 def test_what_was_sent_is_what_it_was_at_the_time():
     data = bytearray(b"before")
-    packet = encode_event(Json, "/", ["a", data])
+    packet = event_encoder(Json)("/", ["a", data])
     data[:] = b"after!"
     assert back(packet).data == ["a", b"before"]
 
@@ -419,20 +419,20 @@ def test_what_was_sent_is_what_it_was_at_the_time():
 @pytest.mark.parametrize("value", [object(), {b"x": 1}, {(1, 2): 3}, 1j, lambda: 0, {"a": [object()]}])
 def test_what_cannot_be_sent_is_an_error_that_is_a_type_error(value):
     with pytest.raises(EncodeError) as caught:
-        encode_event(Json, "/", ["a", value])
+        event_encoder(Json)("/", ["a", value])
     assert isinstance(caught.value, TypeError)
 
 
 def test_the_error_names_the_type():
     with pytest.raises(EncodeError, match="Room has no JSON form"):
-        encode_event(Json, "/", ["a", {"x": type("Room", (), {})()}])
+        event_encoder(Json)("/", ["a", {"x": type("Room", (), {})()}])
 
 
 def test_a_list_that_holds_itself_is_an_error():
     endless = []
     endless.append(endless)
     with pytest.raises(EncodeError):
-        encode_event(Json, "/", ["a", endless])
+        event_encoder(Json)("/", ["a", endless])
 
 
 # --- garbage

@@ -27,7 +27,7 @@ import orjson
 
 from ..engineio.packet import Outgoing, OutgoingBinary
 from ..errors import EncodeError, RemoteProtocolError
-from ..socketio.packet import Json, Packet, attach, encode_event
+from ..socketio.packet import Json, Packet, attach, event_encoder
 from ..socketio.rooms import Room
 from .messages import CloseRoom, Disconnect, Join, Leave, check_room
 
@@ -105,7 +105,7 @@ def _event_of(
 ) -> tuple[bytes, bytes, tuple[bytes, ...]]:
     """The name of an event, its arguments as JSON, and its attachments."""
     if isinstance(packet, OutgoingBinary):
-        packet = encode_event(_JSON, "/", read([b64decode(packet.parts[0][1:])]).data)
+        packet = event_encoder(_JSON)("/", read([b64decode(packet.parts[0][1:])]).data)
     text, *attachments = packet.parts
     match = _EVENT.match(text)
     if match is None:

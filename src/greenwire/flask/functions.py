@@ -4,12 +4,11 @@ They read it from Flask's ``request``. Outside of a handler they need ``namespac
 """
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import flask
 
 from ..errors import ContextError
-from ..socketio.client import Member
 from ..socketio.rooms import Room
 from .light import current, current_member
 
@@ -47,9 +46,9 @@ def emit(
     socketio = _socketio_of(app)
     to = to or room
     if namespace is _GIVEN_NOTHING:
-        namespace = _require(member, "emit").namespace
+        namespace = (member or _outside("emit")).namespace
     if not to and not broadcast:
-        member = _require(member, "emit", "to= or broadcast=True")
+        member = member or _outside("emit", "to= or broadcast=True")
         plain = include_self and callback is None and not skip_sid and not except_ and not volatile
         if plain and timeout is None and namespace == member.namespace:
             socketio.reply(member, event, args)
@@ -119,8 +118,8 @@ def call(
     """Send an event to one client, by default the one whose event is handled, and wait for its answer."""
     socketio = _current_socketio()
     if namespace is _GIVEN_NOTHING:
-        namespace = _require(current_member(), "call").namespace
-    to = to or room or _require(current_member(), "call", "to=").sid
+        namespace = (current_member() or _outside("call")).namespace
+    to = to or room or (current_member() or _outside("call", "to=")).sid
     return socketio.request(event, args, namespace, to, timeout)
 
 
@@ -128,7 +127,7 @@ def join_room(room: Room, sid: str | None = None, namespace: str | None = None) 
     """Put the client whose event is handled, or *sid*, into *room*."""
     server = _current_socketio()._core
     if sid is None and namespace is None:
-        server.enter(_require(current_member(), "join_room", "sid= and namespace="), room)
+        server.enter(current_member() or _outside("join_room", "sid= and namespace="), room)
         return
     sid, namespace = _whom(sid, namespace, "join_room")
     server.enter_room(sid, room, namespace)
@@ -142,7 +141,7 @@ def leave_room(room: Room, sid: str | None = None, namespace: str | None = None)
 
 def close_room(room: Room, namespace: str | None = None) -> None:
     """Take everybody out of *room*."""
-    namespace = namespace or _require(current_member(), "close_room", "namespace=").namespace
+    namespace = namespace or (current_member() or _outside("close_room", "namespace=")).namespace
     _current_socketio()._core.close_room(room, namespace)
 
 
@@ -161,16 +160,12 @@ def disconnect(sid: str | None = None, namespace: str | None = None, silent: boo
 def _whom(sid: str | None, namespace: str | None, what: str) -> tuple[str, str]:
     if sid is not None and namespace is not None:
         return sid, namespace
-    member = _require(current_member(), what, "sid= and namespace=")
+    member = current_member() or _outside(what, "sid= and namespace=")
     return sid or member.sid, namespace or member.namespace
 
 
-def _require(member: Member | None, what: str, instead: str = "namespace=") -> Member:
-    if member is None:
-        raise ContextError(
-            f"{what}() outside of a Socket.IO handler does not know whom you mean: give {instead}"
-        )
-    return member
+def _outside(what: str, instead: str = "namespace=") -> NoReturn:
+    raise ContextError(f"{what}() outside of a Socket.IO handler does not know whom you mean: give {instead}")
 
 
 def _current_socketio() -> "SocketIO":

@@ -89,6 +89,8 @@ class EventAppContext(AppContext):
 class EventContext(RequestContext):
     """The context of one event. Entering it is what Flask's own does, unrolled."""
 
+    _cv_tokens: Any = None  # of its entries, the last of which is left first
+
     def __init__(
         self, surroundings: "Surroundings", member: Member, message: str | None, args: tuple[Any, ...]
     ) -> None:
@@ -117,7 +119,7 @@ class EventContext(RequestContext):
         return other
 
     def __enter__(self) -> "EventContext":
-        if "_cv_tokens" in self.__dict__:
+        if self._cv_tokens is not None:
             return self._enter_again()
         app_context = self._surroundings.app_context()
         app_context._cv_tokens = [_cv_app.set(app_context)]

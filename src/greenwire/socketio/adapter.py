@@ -20,8 +20,7 @@ from .rooms import Room, Rooms
 Callback = Callable[..., object]
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(NamedTuple):
     """Who gets an event: everybody in any of *rooms* (``None``: in the namespace), without the sids in *skip*."""
 
     namespace: str

@@ -8,7 +8,7 @@ handler, and ends nothing.
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -80,7 +80,7 @@ class Face(Protocol):
     def run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
         """Call ``handler.fn`` in a runner. May raise what the user's code raises."""
 
-    async def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
+    def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Awaitable[Any]:
         """Likewise, for an ``async def`` handler, on the loop."""
 
     def run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:

@@ -21,7 +21,7 @@ from ..engineio.packet import Outgoing, OutgoingBinary
 from ..errors import EncodeError, RemoteProtocolError
 from ..limits import Limits
 from .client import Client, Incoming
-from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Json, Packet
+from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Encode, Json, Packet
 
 _TYPES = frozenset((CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR))
 _DEPTH_ERRORS = (ValueError, TypeError, RecursionError, OverflowError)
@@ -64,8 +64,8 @@ class MsgpackWire:
     """The wire form."""
 
     def __init__(self) -> None:
-        self.event: Callable[..., Outgoing] = partial(encode, EVENT)
-        self.ack: Callable[[str, list[Any], int], Outgoing] = partial(encode, ACK)
+        self.event: Encode = partial(encode, EVENT)
+        self.ack: Encode = partial(encode, ACK)
         self.refusal: Callable[[str, Any], Outgoing] = partial(encode, CONNECT_ERROR)
         self.disconnect: Callable[[str], Outgoing] = partial(encode, DISCONNECT)
         self.connect: Callable[[str, str], Outgoing] = _accept

@@ -9,6 +9,7 @@ it refuses first.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from ..engineio.packet import Outgoing
@@ -59,26 +60,27 @@ class Packet(NamedTuple):
 
 UNBOUNDED = 1_000_000  # attachments: no packet has so many
 
-def encode_event(
-    codec: Codec, namespace: str, args: list[Any], ack_id: int | None = None, *, most: int = UNBOUNDED
-) -> Outgoing:
-    """EVENT or BINARY_EVENT; ``args[0]`` is the name. Raises :class:`EncodeError`, also past *most* attachments."""
-    return _encode(codec, EVENT, BINARY_EVENT, namespace, ack_id, args, most)
+Encode = Callable[..., Outgoing]  # (namespace, args, ack_id=None): raises EncodeError
 
 
-def encode_ack(codec: Codec, namespace: str, args: list[Any], ack_id: int, *, most: int = UNBOUNDED) -> Outgoing:
-    """ACK or BINARY_ACK. Raises :class:`EncodeError`."""
-    return _encode(codec, ACK, BINARY_ACK, namespace, ack_id, args, most)
+def event_encoder(codec: Codec, most: int = UNBOUNDED) -> Encode:
+    """Makes EVENT or BINARY_EVENT, with *most* attachments; ``args[0]`` is the name."""
+    return partial(_encode, codec, EVENT, BINARY_EVENT, most)
+
+
+def ack_encoder(codec: Codec, most: int = UNBOUNDED) -> Encode:
+    """Makes ACK or BINARY_ACK, likewise."""
+    return partial(_encode, codec, ACK, BINARY_ACK, most)
 
 
 def encode_connect(codec: Codec, namespace: str, sid: str) -> Outgoing:
     """The server's answer to CONNECT."""
-    return _encode(codec, CONNECT, CONNECT, namespace, None, {"sid": sid})
+    return _encode(codec, CONNECT, CONNECT, 0, namespace, {"sid": sid})
 
 
 def encode_connect_error(codec: Codec, namespace: str, payload: Any) -> Outgoing:
     """The refusal of a CONNECT. Raises :class:`EncodeError`."""
-    return _encode(codec, CONNECT_ERROR, CONNECT_ERROR, namespace, None, payload)
+    return _encode(codec, CONNECT_ERROR, CONNECT_ERROR, 0, namespace, payload)
 
 
 def encode_disconnect(namespace: str) -> Outgoing:
@@ -90,7 +92,7 @@ _UNENCODABLE = (TypeError, ValueError, RecursionError)
 
 
 def _encode(
-    codec: Codec, plain: str, binary: str, namespace: str, ack_id: int | None, data: Any, most: int = UNBOUNDED
+    codec: Codec, plain: str, binary: str, most: int, namespace: str, data: Any, ack_id: int | None = None
 ) -> Outgoing:
     attachments: tuple[bytes, ...] = ()
     try:
@@ -171,7 +173,7 @@ def _check(packet: Packet, has_data: bool) -> None:
     elif kind == DISCONNECT:
         good = not has_data
     elif kind in (EVENT, BINARY_EVENT):
-        good = isinstance(data, list) and bool(data) and isinstance(data[0], str | int)
+        good = isinstance(data, list) and bool(data) and isinstance(data[0], (str, int))
     elif kind in (ACK, BINARY_ACK):
         good = isinstance(data, list) and packet.ack_id is not None
     else:

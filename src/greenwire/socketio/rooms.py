@@ -74,10 +74,9 @@ class Rooms(Generic[M]):
 
     def tenants(self, room: Room) -> Collection[M]:
         """Who is in *room*. Not a copy."""
-        found = self._rooms.get(room)
-        if isinstance(room, str) and room in self.members:
-            return {**dict.fromkeys((self.members[room],)), **(found or {})}
-        return found if found is not None else ()
+        found = self._rooms.get(room, ())
+        owner = self.members.get(room) if isinstance(room, str) else None
+        return found if owner is None else (owner, *found)
 
     def select(self, rooms: Iterable[Room] | None, skip: Collection[str] = ()) -> list[M]:
         """Everybody in any of *rooms*, or in the namespace for ``None``, each once, but not the sids in *skip*.

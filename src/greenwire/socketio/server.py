@@ -8,7 +8,7 @@ A server exists before it runs, so that handlers can be registered and ``emit`` 
 :meth:`Server.bind` nobody is connected, and what is emitted reaches nobody.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, TypeVar
 
@@ -312,8 +312,9 @@ class PlainFace:
     def run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
         return handler.fn(member.sid, *offered(handler, name, args))
 
-    async def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
-        return await handler.fn(member.sid, *offered(handler, name, args))
+    def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Awaitable[Any]:
+        result: Awaitable[Any] = handler.fn(member.sid, *offered(handler, name, args))
+        return result
 
     def run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
         callback(*args)
@@ -334,6 +335,8 @@ def _event_name(event: str) -> str:
 
 def as_room(room: Any) -> Room:
     """*room*, if it can be one. Raises :class:`ConfigurationError` at the caller's line."""
+    if room.__class__ is str:  # nearly always
+        return room
     if not isinstance(room, Hashable) or isinstance(room, list | dict | set):
         raise ConfigurationError(f"room={room!r}: a room's name must be hashable, such as a string or a number")
     try:
@@ -343,11 +346,14 @@ def as_room(room: Any) -> Room:
     return room
 
 
+_SEVERAL = (list, tuple, set, frozenset)
+
+
 def as_rooms(to: Room | Collection[Room] | None) -> tuple[Room, ...] | None:
     """``to=`` as rooms; ``None`` is everybody."""
     if to is None:
         return None
-    if isinstance(to, list | tuple | set | frozenset):
+    if to.__class__ is not str and isinstance(to, _SEVERAL):
         return tuple(map(as_room, to))
     return (as_room(to),)
 

@@ -16,14 +16,15 @@ from .packet import (
     CONNECT,
     CONNECT_ERROR,
     Codec,
+    Encode,
     Packet,
+    ack_encoder,
     attach,
     decode,
-    encode_ack,
     encode_connect,
     encode_connect_error,
     encode_disconnect,
-    encode_event,
+    event_encoder,
 )
 
 _NO_LIMIT = 1_000  # of attachments and digits, in what our own server has sent
@@ -32,8 +33,8 @@ _NO_LIMIT = 1_000  # of attachments and digits, in what our own server has sent
 class Wire(Protocol):
     """One wire form. The encoders raise :class:`greenwire.errors.EncodeError`."""
 
-    event: Callable[..., Outgoing]  # (namespace, args, ack_id=None); args[0] is the name
-    ack: Callable[[str, list[Any], int], Outgoing]
+    event: Encode  # (namespace, args, ack_id=None); args[0] is the name
+    ack: Encode
     connect: Callable[[str, str], Outgoing]  # (namespace, sid): the answer of a server
     refusal: Callable[[str, Any], Outgoing]  # (namespace, payload): CONNECT_ERROR
     disconnect: Callable[[str], Outgoing]
@@ -58,8 +59,8 @@ class JsonWire:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self.event: Callable[..., Outgoing] = partial(encode_event, codec)
-        self.ack: Callable[[str, list[Any], int], Outgoing] = partial(encode_ack, codec)
+        self.event: Encode = event_encoder(codec)
+        self.ack: Encode = ack_encoder(codec)
         self.connect: Callable[[str, str], Outgoing] = partial(encode_connect, codec)
         self.refusal: Callable[[str, Any], Outgoing] = partial(encode_connect_error, codec)
         self.disconnect: Callable[[str], Outgoing] = encode_disconnect
@@ -69,8 +70,8 @@ class JsonWire:
 
     def bound_by(self, limits: Limits) -> None:
         most = limits.attachments_sent
-        self.event = partial(encode_event, self._codec, most=most)
-        self.ack = partial(encode_ack, self._codec, most=most)
+        self.event = event_encoder(self._codec, most)
+        self.ack = ack_encoder(self._codec, most)
 
     def request(self, namespace: str, auth: Any) -> Outgoing:
         body = b"" if auth is None else self._codec.dumps(auth, _no_form)

@@ -12,7 +12,8 @@ the close frame of a failed connection: so a write on the wire means "fail".
 state       meaning                                    leaves by
 ==========  =========================================  ==================================
 OPEN        messages flow                              ``close`` → CLOSING, peer → LINGERING
-CLOSING     our close frame is out, theirs is awaited  theirs or the timeout → LINGERING
+CLOSING     our close frame is out, theirs is awaited; theirs or the timeout → LINGERING
+            what the peer has sent before counts
 LINGERING   nothing is sent any more; what still       peer's FIN or the timeout → CLOSED
             comes is thrown away, so that the peer
             reads our close frame and not a reset
@@ -176,7 +177,7 @@ class WebSocketConnection(WSListener):
         A peer for which more than ``limits.queued_bytes`` wait is cut off. Only in OPEN (5.5.1: nothing follows a
         close frame); else *frame* is dropped.
         """
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             return
         out = self._out
         if not out:
@@ -240,8 +241,8 @@ class WebSocketConnection(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             self._close_arrives(frame)
-        elif self.state is not State.OPEN:
-            return  # 5.5.1: after our close frame nothing that comes is of interest but theirs
+        elif self.state is not State.OPEN and (self.state is not State.CLOSING or kind == _PING):
+            return  # 5.5.1: nothing follows our close frame
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.fail(1002, "reserved bits are set")  # 5.2: no extension was negotiated
         elif kind == _PING:
@@ -286,7 +287,7 @@ class WebSocketConnection(WSListener):
 
     def pause(self) -> None:
         """Stop reading. What picows has read already is held here."""
-        if self._held is None and self.state is State.OPEN:
+        if self._held is None and self.state in (State.OPEN, State.CLOSING):
             self._held = []
             self._transport.pause_reading()
 
@@ -296,7 +297,7 @@ class WebSocketConnection(WSListener):
         if held is None:
             return
         for n, message in enumerate(held):
-            if self.state is not State.OPEN:
+            if self.state not in (State.OPEN, State.CLOSING):
                 break
             if self._held is not None:  # paused again
                 self._held.extend(held[n:])
@@ -334,6 +335,18 @@ class WebSocketConnection(WSListener):
             self._held = None
             self._transport.resume_reading()
         self._timer = self._loop.call_later(self._limits.close_timeout_s, self._linger)
+
+    def part(self, code: int) -> None:
+        """:meth:`close`, and end our direction of TCP right behind it.
+
+        What the peer sends after it has seen our close frame is lost: most libraries drop it silently until TCP ends.
+        So it ends now and not after their answer, for which we read on.
+        """
+        if self.state is State.OPEN:
+            self.close(code)
+            self.flush()
+            if self._transport.can_write_eof() and not self._transport.is_closing():  # TLS has no half-closing
+                self._transport.write_eof()
 
     def drain(self) -> None:
         """Nothing: whoever has the session on it says when it ends."""
