@@ -16,7 +16,7 @@ from greenwire import green
 from greenwire.green import hub as hubs
 from greenwire.green import os as green_os
 from greenwire.green import select, socket
-from greenwire.green.hub import HubClosedError
+from greenwire.green.worker import HubClosedError
 
 WAIT_S = 60.0
 LONG_S = 1_000.0

@@ -16,8 +16,9 @@ import pytest
 from greenwire import green
 from greenwire.errors import ContextError
 from greenwire.green import hub as hubs
-from greenwire.green.hub import HubClosedError, State, Waiter
+from greenwire.green.hub import State, Waiter
 from greenwire.green.thread import GreenThread
+from greenwire.green.worker import HubClosedError, Job
 
 LONG_S = 60.0  # for waits that something else ends
 
@@ -547,7 +548,7 @@ def test_a_loop_closed_under_waiters_gives_each_an_error(hub, caplog):
     assert isinstance(late.error, HubClosedError)
     assert hub.aio.is_closed()
     with pytest.raises(HubClosedError):
-        hub.start(hubs.Job(contextvars.Context(), int, ()))
+        hub.start(Job(contextvars.Context(), int, ()))
 
 
 def test_asyncio_run_ends_its_green_threads():

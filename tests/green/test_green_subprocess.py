@@ -13,7 +13,7 @@ import pytest
 from greenwire import green
 from greenwire.errors import ContextError
 from greenwire.green import children, descriptors, os, subprocess
-from greenwire.green.hub import HubClosedError
+from greenwire.green.worker import HubClosedError
 
 CAT = ["cat"]
 WAIT_S = 60.0

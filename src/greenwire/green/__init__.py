@@ -9,7 +9,7 @@ from greenlet import GreenletExit, getcurrent
 from . import fork as _fork  # noqa: F401  # what it does is done at a fork
 from . import tpool
 from .convenience import StopServe, connect, listen, serve
-from .hub import HubClosedError, sleep, wait
+from .hub import sleep, wait
 from .originals import original
 from .patch import import_patched, is_patched, patch
 from .pool import GreenPile, GreenPool
@@ -18,6 +18,7 @@ from .ssl import wrap_socket as wrap_ssl
 from .sync import BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore, local
 from .thread import GreenThread, kill, spawn, spawn_after, spawn_n, to_green
 from .timeout import Timeout
+from .worker import HubClosedError
 
 __all__ = [
     "BoundedSemaphore",

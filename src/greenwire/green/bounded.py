@@ -30,7 +30,7 @@ class BoundedRunner(GreenRunner):
 
     def start(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` soon, or once there is room."""
-        if self._running + self._queued < self._size:
+        if self._unfinished < self._size:
             super().start(fn, *args)
         else:
             self._waiting.append((fn, args))

@@ -16,7 +16,8 @@ from typing import Any
 from greenlet import getcurrent
 
 from . import hub as hubs
-from .hub import Hub, Worker
+from .hub import Hub
+from .worker import Worker
 
 _LOOPS = ("asyncio.unix_events", "uvloop.loop")
 _lost: list[Hub] = []  # held for ever: what is freed is ended, and its ``finally`` blocks would run here
@@ -57,7 +58,7 @@ def _in_child() -> None:
 def _let_go(hub: Hub) -> None:
     _lost.append(hub)
     hub.closed = True
-    hub._jobs.clear()
+    hub.jobs.clear()
     hub._from_afar.clear()
     hub._close_loop = _nothing
     if hub.home is not getcurrent() or not hub.aio.is_running():  # else a callback forks, and the loop will go on

@@ -4,7 +4,7 @@ Who is who::
 
     event loop     asyncio's or uvloop's; the running one (a server's), or one that the hub owns
     home           the greenlet in which the loop runs; its callbacks and coroutines are there, and never wait
-    Worker         a pooled greenlet; takes job after job, and switches home wherever a job waits
+    Worker         a pooled greenlet (worker.py); takes job after job, and switches home wherever a job waits
     Waiter         one wait: one-shot, with a state; whatever comes second finds it closed and is ignored
 
 A green thread waits by making a :class:`Waiter`, giving ``waiter.wake`` to whatever will happen, and calling
@@ -31,12 +31,13 @@ from enum import Enum
 from threading import get_ident
 from typing import Any, TypeVar
 
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import getcurrent, greenlet
 
-from ..errors import ContextError, NotRunningError
+from ..errors import ContextError
 from ..loop import new_event_loop
 from .depth import from_below
 from .stubborn import Refusals
+from .worker import HubClosedError, Job, Worker
 
 T = TypeVar("T")
 log = logging.getLogger("greenwire")
@@ -44,10 +45,6 @@ log = logging.getLogger("greenwire")
 _OTHER_THREAD = "this waiter belongs to another thread: wait where it was made"
 _UVLOOPS_SIGNALS = "_read_from_self"  # its callback that calls their handlers
 _IDLE_WORKERS = 256  # of one hub; each holds some 6 KB
-
-
-class HubClosedError(NotRunningError):
-    """The event loop was closed while a green thread waited on it."""
 
 
 class State(Enum):
@@ -148,90 +145,6 @@ class Waiter:
             target.switch()
 
 
-class Job:
-    """One function that a worker runs: also what a green thread is known by while it runs."""
-
-    __slots__ = ("__weakref__", "abandon", "args", "context", "fn", "ident", "worker")
-
-    ident: int  # of the thread that others take it for; set when somebody asks
-
-    def __init__(
-        self,
-        context: contextvars.Context,
-        fn: Callable[..., object],
-        args: tuple[Any, ...],
-        abandon: Callable[[BaseException], object] | None = None,
-    ) -> None:
-        self.context = context
-        self.fn = fn
-        self.args = args
-        self.abandon = abandon  # what to call where it will never run
-        self.worker: Worker | None = None  # while it runs
-
-    def run(self) -> None:
-        """In a worker."""
-        self.fn(*self.args)
-
-
-def do_nothing() -> None:
-    """What an ended job does."""
-
-
-class Worker(greenlet):
-    """A pooled greenlet."""
-
-    __slots__ = ("hub", "job", "pending", "waiter")
-
-    def __init__(self, hub: "Hub") -> None:
-        super().__init__(parent=hub.home)
-        self.hub = hub
-        self.job: Job | None = None
-        self.waiter: Waiter | None = None  # while its job waits
-        self.pending: BaseException | None = None  # thrown while it could not take it: the next wait raises it
-
-    def run(self) -> None:
-        hub = self.hub
-        while True:
-            job = hub.next_job()
-            if job is not None:
-                self._do(job)
-                job = None  # keep nothing alive while idle
-            elif hub.rests(self):
-                hub.home.switch()
-            else:
-                break
-        self.leave()
-
-    def leave(self) -> None:
-        """The end of a greenlet leads to its parent."""
-        self.parent = self.hub.home
-
-    def _do(self, job: Job) -> None:
-        self.job = job
-        job.worker = self
-        try:
-            self.gr_context = job.context  # and not its ``run``: that would cost each that waits 0.5 KB of stack
-            job.run()
-        except (GreenletExit, HubClosedError):
-            pass
-        except KeyboardInterrupt:  # belongs to whoever runs the loop
-            self.parent = self.hub.home
-            self.hub.workers.discard(self)
-            raise
-        except BaseException:  # also SystemExit: as in a thread, it ends this one and not the process
-            log.exception("green thread %r failed", job.fn)
-        finally:
-            job.worker = self.job = self.pending = self.gr_context = None
-            job.fn, job.args, job.abandon = do_nothing, (), None  # a green thread and its job hold each other
-
-    def throw_into(self, error: BaseException) -> None:
-        """Have the job's wait raise *error*: the present one, or the next. The hub's thread only."""
-        if self.waiter is not None and self.waiter.error is None:
-            self.waiter.throw(error)
-        else:  # two at once: one after the other
-            self.pending = error
-
-
 class Hub:
     """What the green threads of one event loop share."""
 
@@ -245,7 +158,7 @@ class Hub:
         self.guests: dict[greenlet, Waiter] = {}  # waits of greenlets that are not ours
         self.watches: dict[tuple[int, bool], Any] = {}  # descriptors, by the file ``watch``
         self._idle: list[Worker] = []
-        self._jobs: deque[Job] = deque()
+        self.jobs: deque[Job] = deque()  # that have not begun
         self._from_afar: deque[Job] = deque()  # started in other threads
         self._due = False
         self._budget = 0  # jobs that may still begin in this turn
@@ -282,7 +195,7 @@ class Hub:
             return
         if self.closed:
             raise HubClosedError("the event loop of this thread is closed")
-        self._jobs.append(job)
+        self.jobs.append(job)
         if not self._due:
             self._due = True
             self.aio.call_soon(self._run_jobs, context=self.context)
@@ -304,24 +217,24 @@ class Hub:
         """A job that waits brings us back here, and the next one gets another worker."""
         self.home = getcurrent()
         self._due = False
-        self._budget = len(self._jobs)  # not more: jobs that start jobs must not keep sockets waiting
-        while self._budget and self._jobs:
+        self._budget = len(self.jobs)  # not more: jobs that start jobs must not keep sockets waiting
+        while self._budget and self.jobs:
             if self._idle:
                 self._idle.pop().switch()
             else:
                 worker = Worker(self)
                 self.workers.add(worker)
                 from_below(worker.switch)
-        if self._jobs and not self._due:
+        if self.jobs and not self._due:
             self._due = True
             self.aio.call_soon(self._run_jobs, context=self.context)
 
     def next_job(self) -> Job | None:
         """For a worker: the next job of this turn."""
-        if not self._budget or not self._jobs:
+        if not self._budget or not self.jobs:
             return None
         self._budget -= 1
-        return self._jobs.popleft()
+        return self.jobs.popleft()
 
     def rests(self, worker: Worker) -> bool:
         """Keep *worker* for later. ``False``: enough rest already, it ends."""
@@ -339,7 +252,7 @@ class Hub:
     @property
     def busy(self) -> bool:
         """Whether a green thread is on its way."""
-        return bool(self._jobs or self._from_afar or len(self.workers) > len(self._idle))
+        return bool(self.jobs or self._from_afar or len(self.workers) > len(self._idle))
 
     # --- waiting
 
@@ -424,7 +337,7 @@ class Hub:
             return
         self.closed = True
         self.home = getcurrent()
-        self._abandon_jobs(self._jobs)
+        self._abandon_jobs(self.jobs)
         self._abandon_jobs(self._from_afar)
         for guest, waiter in list(self.guests.items()):
             self._dismiss(guest, waiter)

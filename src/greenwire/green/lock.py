@@ -22,7 +22,8 @@ from greenlet import getcurrent, greenlet
 
 from ..errors import ContextError
 from . import hub as hubs
-from .hub import Job, State, Waiter, Worker
+from .hub import State, Waiter
+from .worker import Job, Worker
 
 _idents = count(1 << 56)  # the system's numbers are addresses, and lower
 _LOOK_S = 0.05  # how often: whether the lock was handed to a green thread in the very moment

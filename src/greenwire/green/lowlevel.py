@@ -18,10 +18,11 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent
 
 from . import hub as hubs
-from .hub import Hub, HubClosedError, Job, Worker
+from .hub import Hub
 from .lock import Lock, RLock, caller, caller_ident, new_ident
 from .sync import local
 from .tpool import ThreadPool
+from .worker import HubClosedError, Job, Worker
 
 __all__ = ["LockType", "RLock", "allocate_lock", "get_ident", "start_joinable_thread", "start_new_thread"]
 
@@ -152,7 +153,7 @@ def _run_at_once(hub: Hub, job: Job) -> None:
     else:
         worker = Worker(hub)
         hub.workers.add(worker)
-    hub._jobs.appendleft(job)
+    hub.jobs.appendleft(job)
     budget, hub._budget = hub._budget, 1
     try:
         worker.switch()

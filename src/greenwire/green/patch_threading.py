@@ -17,9 +17,10 @@ from greenlet import GreenletExit
 
 from ..errors import ContextError
 from . import lowlevel, originals, tpool
-from .hub import HubClosedError, Job, alone
+from .hub import alone
 from .lock import Lock, RLock, caller, caller_ident
 from .sync import local
+from .worker import HubClosedError, Job
 
 NAMES = (
     *("allocate_lock", "allocate", "LockType", "lock", "RLock"),

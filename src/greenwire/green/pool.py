@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from ..errors import ContextError
-from .hub import Job, identity
+from .hub import identity
 from .queue import Queue
 from .sync import Event, Semaphore
 from .thread import GreenThread, spawn
+from .worker import Job
 
 P = ParamSpec("P")
 T = TypeVar("T")

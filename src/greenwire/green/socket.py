@@ -17,10 +17,11 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from .hub import Hub, Worker, current_hub, sleep
+from .hub import Hub, current_hub, sleep
 from .timeout import Timeout
 from .tpool import ThreadPool
 from .watch import Watch, watch_for
+from .worker import Worker
 
 _base = _socket.socket
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EINTR)

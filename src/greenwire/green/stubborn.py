@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from greenlet import GreenletExit
 
 if TYPE_CHECKING:
-    from .hub import Worker
+    from .worker import Worker
 
 log = logging.getLogger("greenwire")
 

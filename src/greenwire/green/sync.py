@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary
 
 from greenlet import greenlet
 
-from .hub import Job, State
+from .hub import State
 from .lock import AnyWaiter, Lock, RLock, caller, waiter_here
+from .worker import Job
 
 __all__ = ["BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore", "local"]
 

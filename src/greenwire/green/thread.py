@@ -12,7 +12,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from greenlet import GreenletExit
 
-from .hub import Hub, HubClosedError, Job, Waiter, do_nothing, identity, starting_hub, throw
+from .hub import Hub, Waiter, identity, starting_hub, throw
+from .worker import HubClosedError, Job, do_nothing
 
 P = ParamSpec("P")
 T = TypeVar("T")

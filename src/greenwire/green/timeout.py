@@ -6,7 +6,8 @@ from typing import Literal
 
 from greenlet import getcurrent, greenlet
 
-from .hub import Hub, Job, Worker, current_hub, identity, throw
+from .hub import Hub, current_hub, identity, throw
+from .worker import Job, Worker
 
 
 class Timeout(BaseException):
