@@ -28,7 +28,15 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows import (
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
 from ..limits import Limits
@@ -515,14 +523,26 @@ class _NoLog:
 _NO_SOCKET = _NoSocket()
 _NO_LOG = _NoLog()
 _SWALLOWED = WSUpgradeResponse.create_101_response()  # one for all: nobody sees it
+_HEADERS: list[Any] = []  # of the request that picows is fed: what it parsed the first time
+
+
+def _share(request: WSUpgradeRequest) -> None:
+    """picows keeps its request for as long as the connection lives, and all are the same: 1.3 KB less for each."""
+    if not _HEADERS:
+        _HEADERS.append(request.headers)
+    request.headers = _HEADERS[0]
 
 
 def _new_protocol(listener: WSListener, max_frame_bytes: int) -> WSProtocol:
+    def accept(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        _share(request)
+        return WSUpgradeResponseWithListener(_SWALLOWED, listener)
+
     return WSProtocol(
         None,
         None,
         False,
-        lambda request: WSUpgradeResponseWithListener(_SWALLOWED, listener),
+        accept,
         _NO_LOG,
         False,
         None,
