@@ -103,6 +103,13 @@ PEERS = {
             "simple-websocket",
         ),
         Peer("floor", "Bare C epoll loop", "floor", (str(FLOOR),), (str(FLOOR), "--version")),
+        Peer(
+            "floor-python",
+            "Bare uvloop and picows",
+            "floor",
+            (sys.executable, str(SERVERS / "floor_python.py")),
+            (sys.executable, "-c", "import uvloop, picows; print('uvloop', uvloop.__version__)"),
+        ),
         _greenwire("greenwire-wsgi", "WSGI in threads", "wsgi_greenwire.py", "threads"),
         _greenwire("greenwire-wsgi-green", "WSGI, green", "wsgi_greenwire.py", "green"),
         _python("granian", "granian", "wsgi_granian.py", "granian"),

@@ -164,20 +164,21 @@ def aligned(rows: list[list[str]]) -> str:
 
 def targets_table(results: Numbers) -> str:
     """The figures to reach, beside those that were measured."""
-    rows = [["figure", "target", "bound", "measured", "reached"]]
+    rows = [["figure", "target", "bound", "floor", "measured", "reached"]]
     missed: dict[tuple[str, str], None] = {}
     for found in outcomes(results):
         target = found.target
         name = f"{target.bench}: {PEERS[target.ours].title}, {FIGURES[target.figure]}"
         verdict = "yes" if found.reached else "**no**"
-        rows.append([name, target.words, f"{found.bound:,.2f}", f"{found.value:,.2f}", verdict])
+        floor = NONE if found.floor is None else f"{found.floor:,.2f}"
+        rows.append([name, target.words, f"{found.bound:,.2f}", floor, f"{found.value:,.2f}", verdict])
         if not found.reached:
             missed[target.bench, target.ours] = None
     if len(rows) == 1:
         return ""
     reasons = "\n".join(f"- **{row}, {PEERS[ours].title}**: {WHY[row, ours]}" for row, ours in missed)
     why = f"\nWhy not:\n\n{reasons}\n" if reasons else ""
-    return f"## Targets\n\n{aligned(rows)}\n{why}"
+    return f"## Targets\n\nThe floor is {PEERS['floor-python'].title}.\n\n{aligned(rows)}\n{why}"
 
 
 def growth_table(results: Numbers) -> str:
@@ -241,8 +242,9 @@ again, `make bench-quick` the most important rows; `BENCH=chat,echo` and `PEERS=
 unit to compare, lower is better. **ratio** is that cost divided by Greenwire's in threads. **±** is half the distance
 between the best and the worst run. Latencies are those of a server under full load, as the load generator
 never waits; at a fixed rate they count from the moment at which a message was due to be sent. A **busy** load
-generator (over 90 %) means that the server could have done more a second than is shown. The **C loop** is a floor: it
-checks nothing and can do nothing else.
+generator (over 90 %) means that the server could have done more a second than is shown. The **C loop** and **bare
+uvloop and picows** are floors, of this machine and of Python on it: they check nothing, call no handler, and can do
+nothing else.
 
 {versions}
 {absent}

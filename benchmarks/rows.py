@@ -13,6 +13,7 @@ from shape import Shape
 OURS = ("greenwire", "greenwire-green", "greenwire-coroutine", "greenwire-bare", "greenwire-bare-green")
 FLASK = ("greenwire", "greenwire-green", "greenwire-coroutine")
 JAVASCRIPT = ("node", "bun")
+FLOORS = ("floor", "floor-python")
 OTHERS = ("asgi", "eventlet", "gevent", "threading")
 FAST = ("greenwire", "greenwire-green", "greenwire-bare", *JAVASCRIPT)
 FEW = ("greenwire", "greenwire-coroutine", *JAVASCRIPT, "eventlet")
@@ -60,15 +61,15 @@ class Bench:
 
 def _echoes() -> list[Bench]:
     return [
-        Bench("echo-1", "echo", (*OURS, *JAVASCRIPT, *OTHERS, "floor"), repeat=3),
-        Bench("echo-8", "echo", (*OURS, *JAVASCRIPT, *OTHERS, "floor"), Shape(inflight=8), repeat=3),
+        Bench("echo-1", "echo", (*OURS, *JAVASCRIPT, *OTHERS, *FLOORS), repeat=3),
+        Bench("echo-8", "echo", (*OURS, *JAVASCRIPT, *OTHERS, *FLOORS), Shape(inflight=8), repeat=3),
     ]
 
 
 def _crowds() -> list[Bench]:
     return [
-        Bench("broadcast-4", "broadcast", (*OURS[:4], *JAVASCRIPT, *OTHERS, "floor"), Shape(500, 4), repeat=3),
-        Bench("chat", "chat", (*OURS[:4], *JAVASCRIPT, *OTHERS, "floor"), repeat=3),
+        Bench("broadcast-4", "broadcast", (*OURS[:4], *JAVASCRIPT, *OTHERS, *FLOORS), Shape(500, 4), repeat=3),
+        Bench("chat", "chat", (*OURS[:4], *JAVASCRIPT, *OTHERS, *FLOORS), repeat=3),
     ]
 
 
@@ -85,7 +86,7 @@ def _more() -> list[Bench]:
     wide = ("greenwire", "greenwire-bare", *JAVASCRIPT)
     return [
         Bench("pace-1000", "pace", ("greenwire", "node", *OTHERS), Shape(rate=1_000)),
-        Bench("ack-8", "ack", (*FEW, "floor"), Shape(inflight=8)),
+        Bench("ack-8", "ack", (*FEW, *FLOORS), Shape(inflight=8)),
         Bench("rooms", "rooms", FEW, Shape(2_000, rooms=100, members=20)),
         Bench("broadcast-1", "broadcast", FEW, Shape(500)),
         Bench("broadcast-5000-1", "broadcast", wide, Shape(5_000)),

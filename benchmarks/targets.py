@@ -68,6 +68,7 @@ class Outcome:
     target: Target
     value: float
     bound: float
+    floor: float | None = None  # what a server that does nothing has, on our loop and with our parser
 
     @property
     def reached(self) -> bool:
@@ -113,4 +114,5 @@ def outcomes(results: dict[str, Any]) -> Iterator[Outcome]:
         ours = row.get(target.ours, {}).get(target.figure)
         theirs = row.get(target.than, {}).get(target.figure) if target.than else 1.0
         if ours is not None and theirs is not None:
-            yield Outcome(target, ours, target.factor * theirs)
+            floor = row.get("floor-python", {}).get(target.figure)
+            yield Outcome(target, ours, target.factor * theirs, floor)
