@@ -86,6 +86,15 @@ def test_a_target_with_a_host_makes_a_host_field():
     assert refusal(head(line="GET http://b/ HTTP/1.1")) == 400
 
 
+def test_several_spaces_in_the_request_line_are_one():
+    """RFC 9112 3 allows it. No target has a space, so nobody can read another one."""
+    plain = messages([head("Host: a", line="GET /a HTTP/1.1")])
+    for line in ("GET   /a HTTP/1.1", "GET /a   HTTP/1.1"):
+        assert messages([head("Host: a", line=line)])[0][:3] == plain[0][:3]
+    for line in ("GET\t/a HTTP/1.1", "GET /a\tHTTP/1.1", "GET /a HTTP/1.1 ", " GET /a HTTP/1.1", "GET /a b HTTP/1.1"):
+        assert refusal(head("Host: a", line=line)) in (400, 505)
+
+
 def test_the_target_of_options():
     assert messages([head("Host: a", line="OPTIONS * HTTP/1.1")])[0][1] == "*"
     assert refusal(head("Host: a", line="GET * HTTP/1.1")) == 400

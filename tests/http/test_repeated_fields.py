@@ -1,10 +1,13 @@
 """Fields that a client repeats are not read twice, and nothing of it can be seen from outside."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenwire.errors import RemoteProtocolError
+from greenwire.http import parser as parser_module
 from greenwire.http.parser import Framing, RequestParser
 from greenwire.limits import DEFAULT
 
@@ -12,8 +15,13 @@ FIELDS = b"Host: a\r\nCookie: a=1\r\n\r\n"
 GET = b"GET /1 HTTP/1.1\r\n" + FIELDS
 
 
-def new():
-    return RequestParser(DEFAULT, ("192.0.2.1", 1234), ("192.0.2.2", 80), "http")
+@pytest.fixture(autouse=True)
+def _no_line_is_known(monkeypatch):
+    monkeypatch.setattr(parser_module, "_LINES_READ", {})
+
+
+def new(limits=DEFAULT):
+    return RequestParser(limits, ("192.0.2.1", 1234), ("192.0.2.2", 80), "http")
 
 
 def read(parser, data):
@@ -72,6 +80,36 @@ def test_as_a_parser_that_knows_nothing(line):
     parser = new()
     read(parser, GET)
     assert read(parser, data) == read(new(), data)
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_whatever_byte_stands_in_the_line(byte):
+    odd = bytes([byte])
+    for line in (b"GET /a" + odd + b"b", b"GET /" + odd, b"GET " + odd, odd + b" /", b"GE" + odd + b" /", b"GET" + odd):
+        data = line + b" HTTP/1.1\r\n" + FIELDS
+        parser = new()
+        read(parser, GET)
+        assert read(parser, data) == read(new(), data), line
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_the_line_has_its_limit(beyond):
+    limits = replace(DEFAULT, request_line_bytes=200)
+    line = b"GET /%b HTTP/1.1" % (b"x" * (200 - len(b"GET / HTTP/1.1") + beyond))
+    parser = new(limits)
+    read(parser, GET)
+    [found] = read(parser, line + b"\r\n" + FIELDS)
+    assert (found == 414) is bool(beyond)
+
+
+def test_the_memory_of_lines_is_bounded(monkeypatch):
+    monkeypatch.setattr(parser_module, "_LINES_READ_KEPT", 2)
+    parser = new()
+    targets = ["/1", "/2", "/3", "/?a=secret", f"/{'x' * 200}"]
+    for target in [*reversed(targets), *targets]:
+        [found] = read(parser, f"GET {target} HTTP/1.1\r\n".encode() + FIELDS)
+        assert found[1] == target
+    assert set(parser_module._LINES_READ) == {b"GET /3", b"GET /2"}
 
 
 PIECES = [

@@ -20,6 +20,8 @@ BAD = {
     "no pair": ("X-Name",),
     "two lengths": ("Content-Length", "5, 5"),
     "a length with a sign": ("Content-Length", "+5"),
+    "a length that is a number": ("Content-Length", 5),
+    "a connection that is none": ("Connection", None),
 }
 
 

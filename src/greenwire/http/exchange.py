@@ -66,6 +66,11 @@ class Exchange:
         "wants_upgrade",
     )
 
+    # From _begin() on:
+    _chunked: bool
+    _silent: bool  # no body is sent, whatever is written
+    _left: int | None  # of the Content-Length
+
     def __init__(
         self, connection: "HTTPConnection", request: Request, wants_upgrade: bool, now: float
     ) -> None:
@@ -76,9 +81,6 @@ class Exchange:
         self.on_abandoned: Callable[[], None] | None = None
         self.on_body: Callable[[], None] | None = None  # there is more body, or its end, or an error
         self._answer = WAITING
-        self._chunked = False
-        self._silent = False  # no body is sent, whatever is written
-        self._left: int | None = None  # of the Content-Length
         self._status = 0
         self._written = 0
         self._started_at = now
@@ -161,10 +163,11 @@ class Exchange:
         if self._answer is not WAITING:
             return
         request, connection = self.request, self.connection
+        size, length = len(body), fields.length
         if status in _BODILESS or request.method == "HEAD":
-            framing, body = self._without_body(status, fields, body), b""
-        elif fields.length is None or fields.length == len(body):
-            framing = b"Content-Length: %d\r\n" % len(body)
+            framing, body, size = self._without_body(status, fields, body), b"", 0
+        elif length is None or length == size:
+            framing = b"Content-Length: %d\r\n" % size
         else:
             self._begin(status, line, fields)
             self.write(body)
@@ -173,13 +176,13 @@ class Exchange:
         keep = connection.survives(final=True) and not fields.close
         framing += connection.alive[request.version] if keep else response.CLOSE
         head = connection.head(line, fields, framing)
-        if len(body) > _JOIN_BYTES:
+        if size > _JOIN_BYTES:
             connection.output.write(head)
             connection.output.write(body)
         else:
             connection.output.write(head + body)
         self._status = status
-        self._written = len(body)
+        self._written = size
         self._close_books()
         connection.answered(keep)
 
@@ -206,6 +209,7 @@ class Exchange:
         self._silent = bodiless or self.request.method == "HEAD"
         self._left = fields.length
         self._status = status
+        self._chunked = False
         framing = b""
         if fields.length is not None and not bodiless:
             framing = b"Content-Length: %d\r\n" % fields.length

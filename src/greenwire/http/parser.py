@@ -17,8 +17,8 @@ sign or space, control characters. What it lets pass and we do not:
 Trailer fields are dropped: nothing in WSGI asks for them, and merged into the headers they are a way to smuggle.
 
 What a client says of itself in its header fields it says again with the next request, byte for byte. Such fields are
-not read twice: where a whole head ends like the last one that was a head only, llhttp gets the request line, and
-the fields are those that were judged then.
+not read twice: where a whole head ends like the last one that was a head only, and its line is a plain one, the
+fields are those that were judged then, and llhttp is not asked.
 """
 
 import contextlib
@@ -37,7 +37,13 @@ _SLICE = 16_384  # of a chunked body: bounds the parts that one call can make of
 _CHUNK_ALLOWANCE = 32  # bytes of framing that any chunk may cost without counting as overhead
 _KNOWN_BYTES = 4_096  # of fields that are remembered: an idle connection holds them
 _VERSION = b" HTTP/1.1"
-_NO_FIELDS = _VERSION + _END
+_PLAIN_LINE = re.compile(rb"([A-Z-]+) (/[!-\"$-~]*)").fullmatch  # origin-form (RFC 9112 3.2.1), before the version
+
+Line = tuple[str, str, str, str]  # method, target, path and query
+# Plain lines that have been read: the same few pages are asked for again and again. A query may hold secrets.
+_LINES_READ: dict[bytes, Line] = {}
+_LINES_READ_KEPT = 1_024
+_READ_BYTES = 128
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fv:.%A-Za-z~_-]+\])(?::[0-9]*)?").fullmatch
 _METHODS = {
@@ -84,13 +90,13 @@ class RequestParser:
         "_head_bytes",
         "_host",
         "_known",
+        "_known_before",
         "_known_headers",
         "_limits",
         "_local",
         "_parser",
         "_parts",
         "_peer",
-        "_repeated",
         "_scheme",
         "_substituted",
         "_tail",
@@ -115,12 +121,14 @@ class RequestParser:
         self._host = ""  # the last one that was judged: a client names the same one again and again
         self._known = b""  # the last fields and the version before them; what they say:
         self._known_headers: list[tuple[str, str]] = []
+        self._known_before = 0  # within so many bytes of a head they have ended, unless its line is too long
         self._parts: list[bytes] = []
         self._error: RemoteProtocolError | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._substituted = False  # _parser is one that knows only this message's body
         self._head_bytes = limits.request_line_bytes + limits.header_bytes + 4
         self._fields: list[tuple[bytes, bytes]] = []
+        self._url = b""
         self._tail = b""  # the last bytes fed: CRLF CRLF may come in two pieces
         self.keep_alive = False
         self._forget_body()
@@ -130,9 +138,6 @@ class RequestParser:
         """Forget the message that has ended; the next bytes begin a new one."""
         if self._has_more:
             self._forget_body()
-        self._url = b""
-        self._fed = 0  # bytes of the head; after it, bytes of the body with its framing
-        self._repeated = False  # the fields of this head are known
         self.request: Request | None = None
         self.framing = IN_HEAD
 
@@ -142,6 +147,7 @@ class RequestParser:
         if self._substituted:
             self._parser = httptools.HttpRequestParser(self)
             self._substituted = False
+        self._fed = 0  # bytes of the head; after it, bytes of the body with its framing
         self._body_follows = False  # although llhttp thinks that the message has ended, for an upgrade
         self._fields = []  # trailers
         self._tail = b""
@@ -174,6 +180,8 @@ class RequestParser:
         Raises :class:`RemoteProtocolError`; the parser is of no use afterwards.
         """
         framing = self.framing
+        if framing is IN_HEAD and self._known and not self._fed and (end := self._repeated(data, at)):
+            return end
         end = len(data)
         whole = False
         if framing is LENGTH:
@@ -186,16 +194,15 @@ class RequestParser:
         self._fed += end - at
         if framing is IN_HEAD and self._fed > self._head_bytes:
             self._feed_too_long(data, at, end)
-        piece = self._without_known(data, at, end) if whole and self._known else None
         try:
-            self._parser.feed_data(piece or (data if end - at == len(data) else memoryview(data)[at:end]))
+            self._parser.feed_data(data if end - at == len(data) else memoryview(data)[at:end])
         except httptools.HttpParserUpgrade:
             if self.framing is not COMPLETE:
                 self._go_on_with_body()
         except httptools.HttpParserError as error:
             raise self._error or _explained(error, data, at) from None
         if framing is IN_HEAD:
-            if whole and not self._repeated and not self._has_more:
+            if whole and not self._has_more:
                 self._remember(data, at, end)
             return end
         if len(self._parts) > 1:
@@ -204,14 +211,22 @@ class RequestParser:
             self._check_overhead()
         return end
 
-    def _without_known(self, data: bytes, at: int, end: int) -> bytes | None:
-        """The whole head from *at* to *end* without its fields, where these are known."""
-        known = self._known
-        version_at = end - len(known)
-        if not data.endswith(known, at, end) or data.find(b"\r\n", at) != version_at + len(_VERSION):
-            return None
-        self._repeated = True
-        return data[at:version_at] + _NO_FIELDS
+    def _repeated(self, data: bytes, at: int) -> int:
+        """Read the head at *at*, if its line is a plain one and the known fields follow; return its end, else 0."""
+        line_end = data.find(self._known, at, at + self._known_before)
+        if line_end < 0:
+            return 0
+        line = data[at:line_end]
+        read = _LINES_READ.get(line) or _read_plain(line)
+        if read is None:
+            return 0
+        method, target, path, query = read
+        self.keep_alive = True
+        self.framing = COMPLETE
+        self.request = Request(
+            method, target, path, query, "1.1", self._known_headers, self._peer, self._local, self._scheme
+        )
+        return line_end + len(self._known)
 
     def _remember(self, data: bytes, at: int, end: int) -> None:
         """The fields of a whole head, unless its line makes the message mean something else than another would."""
@@ -221,6 +236,7 @@ class RequestParser:
         version_at = data.find(_VERSION + b"\r\n", at, end)
         if version_at >= 0 and end - version_at <= _KNOWN_BYTES:
             self._known, self._known_headers = data[version_at:end], request.headers
+            self._known_before = self._limits.request_line_bytes + end - version_at - len(_VERSION)
 
     def _boundary(self, data: bytes, at: int, end: int) -> int:
         """The end of the first CRLF CRLF at or behind *at*, or *end*; the tail remembers one that is cut."""
@@ -281,11 +297,10 @@ class RequestParser:
         method = _METHODS.get(self._parser.get_method())
         if method is None:
             self._fail("this method is not implemented", 501)
-        repeated = self._repeated
-        version = "1.1" if repeated else _VERSIONS.get(self._parser.get_http_version())
+        version = _VERSIONS.get(self._parser.get_http_version())
         if version is None:
             self._fail("only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
-        url = self._url
+        url, self._url = self._url, b""
         line_bytes = len(url) + len(method) + 10  # two spaces and HTTP/1.1
         if line_bytes > self._limits.request_line_bytes:
             self._fail("the request line is too long", 414)
@@ -294,12 +309,9 @@ class RequestParser:
         target = url.decode("latin-1")
         try:
             path, query, authority = split_target(method, target)
-            if repeated and authority is None:
-                headers, self.keep_alive, self.framing = self._known_headers, True, COMPLETE
-            else:
-                headers = [*self._known_headers] if repeated else self._take_headers()
-                self._judge(version, headers, authority)
-                self.keep_alive = self._parser.should_keep_alive()
+            headers = self._take_headers()
+            self._judge(version, headers, authority)
+            self.keep_alive = self._parser.should_keep_alive()
         except RemoteProtocolError as error:
             self._error = error
             raise
@@ -397,6 +409,20 @@ class RequestParser:
     def _fail(self, message: str, status: int) -> NoReturn:
         self._error = RemoteProtocolError(message, status=status)
         raise self._error
+
+
+def _read_plain(line: bytes) -> Line | None:
+    """A request line without its version, if there is nothing to judge about it."""
+    match = _PLAIN_LINE(line)
+    method = _METHODS.get(match[1]) if match else None
+    if match is None or method is None:
+        return None
+    target = match[2].decode("ascii")
+    path, query, _ = split_target(method, target)
+    read = method, target, path, query
+    if not query and len(line) <= _READ_BYTES and len(_LINES_READ) < _LINES_READ_KEPT:
+        _LINES_READ[line] = read
+    return read
 
 
 class _BodyOnly:

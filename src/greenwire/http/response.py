@@ -50,17 +50,16 @@ class Fields:
 def encode(headers: list[tuple[str, str]]) -> Fields:
     """Judge and encode *headers*; hop-by-hop fields are left out. Raises ValueError that names the header."""
     fields = Fields()
-    lines: list[bytes] = []
+    block = b""
     try:
         for header in headers:
-            line = _LINES_JUDGED.get(header)
-            lines.append(_judge(fields, header) if line is None else line)
-    except (TypeError, ValueError) as error:
+            block += _LINES_JUDGED.get(header) or _judge(fields, header)
+    except (AttributeError, TypeError, ValueError) as error:
         bad = _first_bad(headers)
         if bad is None and any(isinstance(header, list) for header in headers):  # not PEP 3333's, but clear enough
             return encode([(name, value) for name, value in headers])
         raise ValueError(bad or str(error)) from None
-    fields.block = b"".join(lines)
+    fields.block = block
     return fields
 
 
@@ -72,6 +71,12 @@ def _judge(fields: Fields, header: tuple[str, str]) -> bytes:
     special = _NAMES.get(name)
     if special is None:
         special = _judge_name(name)
+    if special == "content-length":  # nearly every answer has one
+        length = int(value) if value.isascii() and value.isdigit() else -1
+        if length < 0 or (fields.length is not None and fields.length != length):
+            raise ValueError(f"response header Content-Length: {value!r} is not one length")
+        fields.length = length
+        return b""
     if special and not _note(fields, special, value):
         return b""
     line = (name + ": " + value + "\r\n").encode("latin-1")  # a TypeError, where one is no string
@@ -88,12 +93,7 @@ def _is_worth_keeping(name: str, line: bytes) -> bool:
 
 def _note(fields: Fields, name: str, value: str) -> bool:
     """Take down what the framing has to know; whether the field itself is to be sent."""
-    if name == "content-length":
-        length = int(value) if value.isascii() and value.isdigit() else -1
-        if length < 0 or (fields.length is not None and fields.length != length):
-            raise ValueError(f"response header Content-Length: {value!r} is not one length")
-        fields.length = length
-    elif name == "date":
+    if name == "date":
         fields.dated = True
     elif name == "server":
         fields.named = True

@@ -56,13 +56,15 @@ _GROUND: Environ = {  # every key that there is room for, so that no copy has to
 
 def environ_of(request: Request, *, multithread: bool = True) -> Environ:
     """The environ of *request*, with an empty ``wsgi.input``."""
-    return _filled(_ground_of(request), request, multithread)
+    return _filled(_ground_of(request, multithread), request)
 
 
-def _ground_of(request: Request) -> Environ:
-    """What a client says of itself, and what we say: all but the request line."""
+def _ground_of(request: Request, multithread: bool) -> Environ:
+    """What a client says of itself, and what we say: all but method and target."""
     peer, local = request.peer, request.local
     environ = _GROUND.copy()
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version == "1.1" else "HTTP/1.0"
+    environ["wsgi.multithread"] = multithread
     # A Unix socket has neither name nor port, and PEP 3333 wants both.
     server = local if local.__class__ is tuple else _of_host(request)
     environ["SERVER_NAME"], environ["SERVER_PORT"] = server[0], str(server[1])
@@ -79,16 +81,14 @@ def _ground_of(request: Request) -> Environ:
     return environ
 
 
-def _filled(environ: Environ, request: Request, multithread: bool) -> Environ:
+def _filled(environ: Environ, request: Request) -> Environ:
     """With what the request line says, and the process as it is now."""
     path = request.path
     environ["REQUEST_METHOD"] = request.method
     environ["PATH_INFO"] = path if path[:1] == "/" else ""  # OPTIONS *
     environ["QUERY_STRING"] = request.query
     environ["RAW_URI"] = environ["REQUEST_URI"] = request.target
-    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version == "1.1" else "HTTP/1.0"
     environ["wsgi.errors"] = sys.stderr
-    environ["wsgi.multithread"] = multithread
     if request.extra:
         environ.update(request.extra)
     return environ
@@ -113,23 +113,14 @@ def _of_host(request: Request) -> tuple[str, str]:
 class _Ground:
     """What the environs of one connection have in common, once a client says the same of itself again."""
 
-    __slots__ = ("_headers", "_local", "_peer", "_scheme", "environ")
+    __slots__ = ("environ", "headers", "local", "peer", "scheme")
 
     def __init__(self, request: Request, environ: Environ) -> None:
-        self._headers = request.headers
-        self._peer = request.peer
-        self._local = request.local
-        self._scheme = request.scheme
+        self.headers = request.headers
+        self.peer = request.peer
+        self.local = request.local
+        self.scheme = request.scheme
         self.environ = environ
-
-    def holds_for(self, request: Request) -> bool:
-        """By identity: who speaks for a client in front of us gives a request other ones."""
-        return (
-            request.headers is self._headers
-            and request.peer is self._peer
-            and request.local is self._local
-            and request.scheme is self._scheme
-        )
 
 
 class Gateway:
@@ -168,12 +159,18 @@ class Gateway:
         request = exchange.request
         connection = exchange.connection
         kept = connection.kept
-        if isinstance(kept, _Ground) and kept.holds_for(request):
+        if (
+            isinstance(kept, _Ground)
+            and kept.headers is request.headers  # by identity: who speaks for a client in front of us gives other ones
+            and kept.peer is request.peer
+            and kept.local is request.local
+            and kept.scheme is request.scheme
+        ):
             ground = kept.environ.copy()
         else:
-            ground = _ground_of(request)
+            ground = _ground_of(request, self._multithread)
             connection.kept = _Ground(request, ground.copy()) if kept is request.headers else request.headers
-        environ = _filled(ground, request, self._multithread)
+        environ = _filled(ground, request)
         if body is None:
             environ["wsgi.input"] = BodyInput(exchange, self._loop, self._new_waiter)
         elif body:

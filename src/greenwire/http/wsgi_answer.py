@@ -59,9 +59,14 @@ class WSGIAnswer:
         "_new_waiter",
         "_posted",
         "_state",
-        "_unasked_bytes",
         "_waiter",
     )
+
+    # With _fields:
+    _code: int
+    _line: bytes
+
+    _alive: bool  # what we have been told, behind a wait
 
     def __init__(
         self, exchange: Exchange, loop: Loop, limits: Limits, new_waiter: Callable[[], Waiter]
@@ -71,12 +76,8 @@ class WSGIAnswer:
         self._loop = loop
         self._new_waiter = new_waiter
         self._waiter: Waiter | None = None
-        self._unasked_bytes = limits.response_buffer_bytes // 2  # that may be posted without asking
         self._posted = 0  # bytes since we asked last
-        self._alive = True
         self._state = _NOTHING
-        self._code = 0
-        self._line = b""
         self._fields: response.Fields | None = None
 
     # --- what PEP 3333 gives to the application
@@ -108,12 +109,13 @@ class WSGIAnswer:
         if self._exchange.gone:  # else a stream that says little would go on for nobody
             raise ClientGone("the client has gone away")
         if self._state is _NOTHING:
+            fields = self._head()
             self._state = _HEAD
-            self._loop.post(self._exchange.begin, self._code, self._line, self._head(), data)
+            self._loop.post(self._exchange.begin, self._code, self._line, fields, data)
         elif data:
             self._loop.post(self._exchange.write, data)
         self._posted += len(data)
-        if self._posted >= self._unasked_bytes:
+        if self._posted >= self._limits.response_buffer_bytes // 2:  # that much may be posted without asking
             self._wait_for_reader()
 
     # --- for the gateway
