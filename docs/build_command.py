@@ -33,6 +33,10 @@ The command line counts before the environment, that before the file given with 
 everywhere: `--max-requests 500`, `GREENWIRE_MAX_REQUESTS=500`, `max-requests = 500` (or `max_requests`), and
 `socketio.run(app, max_requests=500)`. Lists have commas in the environment; on the command line the option is repeated.
 
+A relative path is relative to whoever names it: in a file, to the folder of that file; on the command line and in the
+environment, to the folder where the command was started. `--chdir` changes neither. That goes for `certfile`,
+`keyfile`, `certs`, `ca-certs`, `pid`, `access-log-file`, `chdir` and the sockets `unix:` of `bind`.
+
 ```toml
 [tool.greenwire]
 app = "shop:app"
@@ -42,6 +46,15 @@ workers = 4
 [tool.greenwire.limits]
 threads = 400
 ```
+
+## What `check` looks at
+
+`greenwire check` refuses what `run` would refuse, with the same line and exit code: settings, names that cannot be
+resolved, addresses that this machine lacks, users and groups, certificates, folders that are missing or may not be
+written to, and the application itself, which is imported as the user that would serve. It leaves nothing behind. Not
+looked at: whether somebody listens on a port or a socket already, whether the process of a pid file is alive (both may
+be the server that is to be replaced), what systemd hands down, whether a worker would be ready in
+`--limit-worker-boot-s`.
 
 ## Processes and signals
 
@@ -54,6 +67,8 @@ With one worker there is no other process: what is started is what serves. `--su
 | `HUP` | new workers with new code and certificates; when all serve the old ones drain | certificates are read again |
 | `USR1` | opens log files anew, in the workers too | the same |
 | `TTIN`, `TTOU` | one worker more, one less | – |
+
+Without a supervisor `HUP` means an end, a graceful one, where the terminal is gone that the process was started at.
 
 During a reload no connection is refused and no request fails: old and new workers accept from the same sockets. When
 the new code cannot be imported the old workers stay, and the log says why. The clients of a worker that drains are

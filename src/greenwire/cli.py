@@ -14,15 +14,12 @@ from typing import Any
 
 import click
 
-from . import logs, metrics, processes
+from . import logs, processes
 from .configuration import Configuration, misspelt, table
 from .errors import ConfigurationError
-from .http.forwarded import believed_headers
-from .http.log import AccessLog
 from .limits import DEFAULT
 from .net.lifeline import Worker
 from .net.listen import FD, UNIX, parse_bind
-from .privileges import identity
 from .run_options import DEFAULT_PORT, CommandOptions, RunOptions
 from .settings import MODE, Setting
 from .target import ImportFailedError, load, parse, prepare
@@ -108,7 +105,7 @@ def run(app: str | None, config: str | None, **given: Any) -> None:
     _, options, target = _settings(app, config, given)
     logs.begin(options.log_level)
     with _reporting():
-        options = prepare(options)
+        prepare(options)
         serve = partial(_serve, target, options.green)
         processes.run(options, options.bounded(DEFAULT), serve)
 
@@ -118,16 +115,11 @@ def check(app: str | None, config: str | None, **given: Any) -> None:
     configuration, options, target = _settings(app, config, given)
     _show(configuration)
     with _reporting():
-        options = prepare(options)
-        where = [_shown_bind(text) for text in options.bind]
-        identity(options.user, options.group)
-        options.tls()
-        _ = options.forwarders(), options.announcers(), believed_headers(options.forwarded_headers or None)
-        AccessLog(options.access_log or "combined")
-        if options.metrics is not None:
-            metrics.check()
+        prepare(options)
+        processes.check(options)
         _patch(options.green)
         application = load(target)
+    where = [_shown_bind(text) for text in options.bind]
     supervisor = " under a supervisor" if options.supervised else ""
     click.echo(
         f"\nwould serve {application.description}\n"
@@ -216,7 +208,7 @@ def _shown(row: Setting, value: Any) -> str:
     if value in (None, [], ""):
         return row.shown_default or "-"
     if isinstance(value, list):
-        return ", ".join(value)
+        return ", ".join(each if isinstance(each, str) else ":".join(filter(None, each)) for each in value)
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:o}" if row.kind is MODE else str(value)

@@ -8,6 +8,9 @@
 
     [limits]
     threads = 400
+
+A relative path is relative to whoever names it: in a file to the folder of that file, else to where the command was
+started. Here they are made absolute, for who goes elsewhere later (``chdir``).
 """
 
 import os
@@ -44,19 +47,20 @@ class Configuration:
         """*given*: what the command line says, by key."""
         self.rows = table()
         self.found: dict[str, Found] = {}
-        self._fill(_from_command_line(self.rows, given))
-        self._fill(_from_environment(self.rows, environ))
+        self._fill(_from_command_line(self.rows, given), Path())
+        self._fill(_from_environment(self.rows, environ), Path())
         folder = Path(self.found["chdir"].value) if "chdir" in self.found else Path()
         if config is not None:
-            self._fill(self._from_file(Path(config), ()))
+            self._fill(self._from_file(Path(config), ()), Path(config).parent)
         if (folder / _PYPROJECT).is_file():
-            self._fill(self._from_file(folder / _PYPROJECT, ("tool", "greenwire")))
+            self._fill(self._from_file(folder / _PYPROJECT, ("tool", "greenwire")), folder)
 
-    def _fill(self, values: Iterator[tuple[Setting, Any, str]]) -> None:
+    def _fill(self, values: Iterator[tuple[Setting, Any, str]], folder: Path) -> None:
+        """Take of *values* what nobody has said before; their relative paths are in *folder*."""
         for row, value, source in values:
             if row.key not in self.found:
                 try:
-                    self.found[row.key] = Found(row.read(value, source), source)
+                    self.found[row.key] = Found(row.read(value, source, str(folder.absolute())), source)
                 except ValueError as error:
                     raise ConfigurationError(str(error)) from None
 

@@ -5,6 +5,7 @@ a worker reads the certificates, becomes another user, and only then sees the ap
 """
 
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -16,10 +17,14 @@ from typing import Any
 
 from . import metrics
 from .errors import ConfigurationError
+from .http.forwarded import believed_headers
+from .http.log import AccessLog
+from .http.log_file import STDOUT
 from .limits import Limits
 from .net.lifeline import Worker
-from .net.listen import listen_on, url_of
+from .net.listen import could_listen, listen_on, url_of
 from .privileges import Identity, become, identity
+from .run_options import Path as FilePath
 from .run_options import RunOptions
 
 log = logging.getLogger("greenwire")
@@ -73,6 +78,39 @@ def run(options: RunOptions, limits: Limits, serve: Serve) -> None:
         code = supervise(options, limits, partial(_work, options, wanted, serve), sockets, extra, wanted)
     if code:
         raise SystemExit(code)
+
+
+def check(options: RunOptions) -> None:
+    """Raise what :func:`run` would raise before the application is seen, and become who would see it.
+
+    Where somebody listens, or a process of the pid file is alive: that is whom the server is to replace.
+    """
+    wanted = identity(options.user, options.group)
+    could_listen([*options.bind, *([options.metrics] if options.metrics else [])], unix_owner=options.unix_owner)
+    if options.metrics is not None:
+        metrics.check()
+    if options.pid is not None:
+        _could_write("pid file", options.pid)
+    options.tls()
+    become(wanted)
+    _ = options.forwarders(), options.announcers(), believed_headers(options.forwarded_headers or None)
+    AccessLog(options.access_log or "combined")
+    if options.access_log_file not in (None, STDOUT):
+        _could_write("access_log_file", options.access_log_file)
+
+
+def _could_write(what: str, path: FilePath) -> None:
+    """Makes no file where there is none."""
+    folder = os.path.dirname(path) or os.curdir
+    try:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
+        except FileNotFoundError:
+            os.stat(folder)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+    except OSError as error:
+        raise ConfigurationError(f"{what} {os.fspath(path)}: {error.strerror}") from None
 
 
 def _work(options: RunOptions, wanted: Identity | None, serve: Serve, worker: Worker) -> int:

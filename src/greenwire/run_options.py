@@ -21,6 +21,7 @@ from .net.trust import Trusted
 from .settings import (
     ADDRESS,
     ALIASES,
+    BINDS,
     CERT_REQS,
     CERTS,
     FILE,
@@ -59,7 +60,7 @@ class RunOptions:
     bind: list[str] = setting(
         [],
         "where to listen: HOST:PORT, [::]:PORT, unix:PATH or fd://N; in place of host and port",
-        TEXTS,
+        BINDS,
         section="listening",
         short="-b",
         shown_default="127.0.0.1:5000, or 0.0.0.0:$PORT where PORT is set",

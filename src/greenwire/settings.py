@@ -16,11 +16,12 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
 from .limits import Limits
+from .net.listen import UNIX
 
 PREFIX = "GREENWIRE_"
 LIMIT = "limit-"
@@ -42,6 +43,7 @@ class Kind:
     takes: str  # "it takes ..."
     read: Callable[[Any], Any]  # raises ValueError or TypeError
     many: bool = False  # the option may be repeated
+    below: Callable[[Any, str], Any] = lambda value, _: value  # the value, its relative paths in a folder
 
 
 def _text(value: Any) -> str:
@@ -96,6 +98,18 @@ def _cert(part: Any) -> tuple[str, str | None]:
     return _path(certfile), _path(keyfile) if keyfile else None
 
 
+def _path_below(value: str, folder: str) -> str:
+    return value if value == "-" else os.path.join(folder, value)  # "-": standard output
+
+
+def _certs_below(value: list[tuple[str, str | None]], folder: str) -> list[tuple[str, str | None]]:
+    return [(_path_below(cert, folder), key and _path_below(key, folder)) for cert, key in value]
+
+
+def _binds_below(value: list[str], folder: str) -> list[str]:
+    return [UNIX + os.path.join(folder, path) if (path := each.partition(UNIX)[2]) else each for each in value]
+
+
 def _mode(value: Any) -> int:
     number = int(value, 8) if isinstance(value, str) else value
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 0o7777:
@@ -142,12 +156,15 @@ def _verify_mode(value: Any) -> ssl.VerifyMode:
 
 
 TEXT = Kind("TEXT", "text", _text)
-FILE = Kind("FILE", "a path", _path)
+FILE = Kind("FILE", "a path", _path, below=_path_below)
 WHOLE = Kind("N", "a whole number, 0 or more", _whole)
 SECONDS = Kind("SECONDS", "a number of seconds", _seconds)
 SWITCH = Kind("", "true or false", _switch)
 TEXTS = Kind("TEXT", "one or several, with commas between them", _texts, many=True)
-CERTS = Kind("CERT:KEY", "pairs of certificate file and key file, or one file with both", _certs, many=True)
+BINDS = replace(TEXTS, below=_binds_below)
+CERTS = Kind(
+    "CERT:KEY", "pairs of certificate file and key file, or one file with both", _certs, many=True, below=_certs_below
+)
 MODE = Kind("MODE", "an octal number such as 022", _mode)
 WORKERS = Kind("N", "a whole number, 1 or more, or 'auto'", _workers)
 ADDRESS = Kind("HOST:PORT", "an address such as 127.0.0.1:9100", _address)
@@ -194,11 +211,11 @@ class Setting:
         """As the command has it: ``--max-requests``."""
         return tuple(f"--{key}" for key in self.keys)
 
-    def read(self, value: Any, where: str) -> Any:
-        """The value, or a ``ValueError`` that says *where* it stands and what would do."""
+    def read(self, value: Any, where: str, folder: str = "") -> Any:
+        """The value, or a ``ValueError`` that says *where* it stands and what would do. Paths are below *folder*."""
         assert self.kind is not None
         try:
-            return self.kind.read(value)
+            return self.kind.below(self.kind.read(value), folder)
         except (ValueError, TypeError, KeyError):
             raise ValueError(f"{where}: {value!r} will not do; it takes {self.kind.takes}") from None
 

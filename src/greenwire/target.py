@@ -22,7 +22,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -33,7 +32,6 @@ from .limits import DEFAULT
 from .net.lifeline import Worker
 from .processes import importing
 from .run_options import CommandOptions, RunOptions
-from .run_options import Path as FilePath
 
 if TYPE_CHECKING:  # Flask is imported by who loads an application, and not before: see --green
     from .flask import SocketIO
@@ -219,16 +217,8 @@ def _own_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, found)).rstrip()
 
 
-def prepare(options: CommandOptions) -> CommandOptions:
-    """Go to the folder of the application, and let its modules be found there. Paths in *options* stay what they are.
-
-    Raises :class:`ConfigurationError`.
-    """
-    names = ("certfile", "keyfile", "ca_certs", "pid", "access_log_file")
-    paths = {name: os.path.abspath(value) for name in names if (value := getattr(options, name)) not in (None, "-")}
-    certs: list[tuple[FilePath, FilePath | None]] = [
-        (os.path.abspath(cert), key and os.path.abspath(key)) for cert, key in options.certs
-    ]
+def prepare(options: CommandOptions) -> None:
+    """Go to the folder of the application, and let its modules be found there. Raises :class:`ConfigurationError`."""
     if options.chdir is not None:
         try:
             os.chdir(options.chdir)
@@ -237,4 +227,3 @@ def prepare(options: CommandOptions) -> CommandOptions:
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
-    return replace(options, certs=certs, **paths)

@@ -19,7 +19,7 @@ from greenwire.target import TargetError, load, parse
 from support.certificate import self_signed
 from support.engine import WEBSOCKET, Client
 from support.process import Process
-from support.raw import Connection, WebSocket
+from support.raw import Connection, WebSocket, refused
 from support.site import new_socketio
 from support.waiting import wait_until
 
@@ -216,14 +216,6 @@ def test_health():
         assert (response.status, response.text) == (503, "ending\n")
 
 
-def refused(port):
-    try:
-        Connection(port).close()
-    except (ConnectionRefusedError, ConnectionResetError):
-        return True
-    return False
-
-
 def test_compression_of_websockets():
     offer = ("Sec-WebSocket-Extensions", "permessage-deflate")
     for args, answer in (((), None), (("--ws-compression",), "permessage-deflate")):
@@ -289,6 +281,22 @@ def test_hup_without_a_supervisor_reads_certificates_again(tmp_path):
         command.says("the old certificates stay")
         command.signal(signal.SIGTERM)
         assert command.wait() == 0
+
+
+def test_hup_at_a_terminal_and_when_that_is_gone():
+    master, terminal = os.openpty()
+    command = Command(APPS, "run", "shop:app", *ANYWHERE)
+    command.stdin = terminal
+    with command, Client(command.port) as client:
+        client.join()
+        os.close(terminal)
+        command.signal(signal.SIGHUP)
+        command.says("certificates are read again")
+        os.close(master)
+        command.signal(signal.SIGHUP)  # as the kernel does now
+        assert client.close_code() == 1001
+        assert command.wait() == 0
+    assert "gone: server disconnect" in command.out
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -455,6 +463,78 @@ def test_check_refuses_what_run_would_refuse(args, message):
     done = once(APPS, "check", "shop:app", *args)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {message}")
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--bind", "nosuch.invalid:80"), "cannot listen on 'nosuch.invalid': the name cannot be resolved"),
+        (("--bind", "203.0.113.1:0"), "cannot listen on 203.0.113.1:0: this machine has no such address"),
+        (("--metrics", "nosuch.invalid:80"), "cannot listen on 'nosuch.invalid': the name cannot be resolved"),
+        (("--bind", "unix:none/socket"), "cannot listen on unix:{}/none/socket: its directory does not exist"),
+        (("--bind", "unix:file/socket"), "cannot listen on unix:{}/file/socket: its directory is not a directory"),
+        (("--bind", "unix:file"), "cannot listen on unix:{}/file: a file that is no socket is there"),
+        (("--bind", "unix:socket", "--unix-owner", "nosuchuser"), "cannot listen on unix:{}/socket: unix_owner"),
+        (("--bind", "unix:socket", "--unix-owner", ":nosuchgroup"), "cannot listen on unix:{}/socket: unix_owner"),
+        (("--bind", "unix:"), "cannot listen on 'unix:': the path is missing"),
+        (("--bind", "fd://99"), "cannot listen on fd://99: Bad file descriptor"),
+        (("--pid", "none/pid"), "pid file {}/none/pid: No such file or directory"),
+        (("--pid", "folder"), "pid file {}/folder: Is a directory"),
+        (("--access-log-file", "none/log"), "access_log_file {}/none/log: No such file or directory"),
+        (("--access-log-file", "file/log"), "access_log_file {}/file/log: Not a directory"),
+        (("--access-log-file", "folder"), "access_log_file {}/folder: Is a directory"),
+    ],
+)
+def test_run_and_check_refuse_the_same(tmp_path, command, args, message):
+    copy_app(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    where = () if "--bind" in args else ANYWHERE
+    done = once(tmp_path, command, "shop:app", *where, *args)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {message.format(tmp_path)}"), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"shop.py", "file", "folder"}  # nothing is left
+
+
+def test_check_leaves_things_as_they_are(tmp_path):
+    copy_app(tmp_path)
+    (tmp_path / "old.pid").write_text(f"{os.getpid()}\n")
+    with socket.socket() as taken, socket.socket(socket.AF_UNIX) as other:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        other.bind(str(tmp_path / "http.sock"))
+        other.listen()
+        args = ("--bind", f"127.0.0.1:{taken.getsockname()[1]}", "--bind", "unix:http.sock", "--unix-owner", "root")
+        before = sorted(tmp_path.iterdir())
+        done = once(tmp_path, "check", "shop:app", *args, "--pid", "old.pid", "--access-log-file", "new.log")
+        assert (done.returncode, done.stderr) == (0, "")  # who serves there now is to be replaced
+        assert sorted(tmp_path.iterdir()) == before
+        assert (tmp_path / "old.pid").read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_what_another_user_may_not_write(tmp_path, command):
+    folder = copy_app(tmp_path)
+    for path in (folder, *folder.parents):
+        if path != Path("/tmp") and path.is_relative_to("/tmp"):
+            path.chmod(0o755)
+    python, env = python_for_everybody()
+    args = ("--user", "nobody", "--access-log-file", "access.log")
+    done = subprocess.run(
+        [python, "-m", "greenwire", command, "shop:app", *ANYWHERE, *args],
+        cwd=folder, env=environment(env), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"access_log_file {folder}/access.log: Permission denied" in done.stderr
+
+
+def test_check_shows_several_certificates(tmp_path):
+    certificate, key = self_signed(tmp_path)
+    done = once(APPS, "check", "shop:app", "--certs", f"{certificate}:{key}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{certificate}:{key}" in done.stdout
 
 
 def test_check_shows_port_0_and_names_that_are_misspelt():

@@ -29,11 +29,11 @@ ROWS = [
     ("bind", (("127.0.0.1:1", "unix:/x"), "[::1]:2,:3", ["127.0.0.1:4"]), None),
     ("reload", (True, "no", True), (True, False, True)),
     ("umask", ("022", "027", 0o077), (0o022, 0o027, 0o077)),
-    ("certfile", ("a", "b", "c"), ("a", "b", "c")),
+    ("certfile", ("/a", "/b", "/c"), ("/a", "/b", "/c")),
     (
         "certs",
-        (("a:b", "c"), "a:b,c", [["a", "b"], "c"]),
-        ([("a", "b"), ("c", None)], [("a", "b"), ("c", None)], [("a", "b"), ("c", None)]),
+        (("/a:/b", "/c"), "/a:/b,/c", [["/a", "/b"], "/c"]),
+        ([("/a", "/b"), ("/c", None)], [("/a", "/b"), ("/c", None)], [("/a", "/b"), ("/c", None)]),
     ),
     ("cert-reqs", ("required", "optional", "none"), (ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL, ssl.CERT_NONE)),
     ("log-level", ("DEBUG", "warning", "error"), ("debug", "warning", "error")),
@@ -71,6 +71,47 @@ def _toml(value):
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value).replace("'", '"')
+
+
+# key, as it is written, as it is found; the folder is that of the file, or where the command was started
+PATHS = [
+    ("keyfile", "key.pem", "{}/key.pem"),
+    ("ca-certs", "../ca.pem", "{}/../ca.pem"),
+    ("pid", "/run/pid", "/run/pid"),
+    ("access-log-file", "access.log", "{}/access.log"),
+    ("access-log-file", "-", "-"),
+    ("chdir", "site", "{}/site"),
+    ("certs", ["a.pem:b.pem", "/c.pem"], [("{}/a.pem", "{}/b.pem"), ("/c.pem", None)]),
+    ("bind", ["unix:http.sock", "127.0.0.1:80"], ["unix:{}/http.sock", "127.0.0.1:80"]),
+    ("bind", ["unix:/run/s", "fd://3"], ["unix:/run/s", "fd://3"]),
+]
+
+
+@pytest.mark.parametrize(("key", "said", "meant"), PATHS)
+@pytest.mark.parametrize("source", ["command line", "environment", "--config", "pyproject.toml"])
+def test_a_relative_path_is_relative_to_whoever_names_it(elsewhere, source, key, said, meant):
+    (elsewhere / "inner").mkdir()
+    given, environ, config = {"chdir": "inner"} if key != "chdir" else {}, {}, None
+    folder = elsewhere
+    if source == "command line":
+        given[key] = said
+    elif source == "environment":
+        environ["GREENWIRE_" + key.replace("-", "_").upper()] = said if isinstance(said, str) else ",".join(said)
+    elif source == "--config":
+        folder, config = elsewhere / "etc", "etc/file.toml"
+        folder.mkdir()
+        (folder / "file.toml").write_text(f"{key} = {_toml(said)}\n")
+    else:
+        folder = elsewhere / "inner" if given else elsewhere
+        (folder / "pyproject.toml").write_text(f"[tool.greenwire]\n{key} = {_toml(said)}\n")
+    found = configured(given, environ, config).found[key].value
+    assert found == _placed(meant, str(folder))
+
+
+def _placed(meant, folder):
+    if isinstance(meant, str):
+        return meant.replace("{}", folder)
+    return type(meant)(_placed(each, folder) for each in meant) if meant is not None else None
 
 
 def test_the_names_of_other_servers():

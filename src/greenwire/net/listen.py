@@ -23,7 +23,6 @@ Every failure is a :class:`BindError` of one line: the address, the reason, what
 
 import errno
 import os
-import shutil
 import socket
 import stat
 from collections.abc import Iterable
@@ -114,6 +113,23 @@ def listen_on(
             sock.close()
         raise
     return sockets
+
+
+def could_listen(binds: Iterable[str], *, unix_owner: str | None = None) -> None:
+    """Raise what :func:`listen_on` would raise, but not where somebody listens already. Nothing stays open, or new."""
+    for text in binds:
+        host, port = parse_bind(text)
+        if text.startswith(UNIX):
+            _could_listen_unix(text.removeprefix(UNIX), unix_owner)
+            continue
+        try:
+            sockets = listen(host, port, backlog=1)
+        except BindError as error:
+            if not _in_use(error):
+                raise
+        else:
+            for sock in sockets:
+                sock.close()
 
 
 def url_of(sock: socket.socket, secure: bool) -> str:
@@ -272,16 +288,13 @@ def _listens(sock: socket.socket) -> bool:
 
 
 def _listen_unix(path: str, backlog: int, mode: int | None, owner: str | None) -> socket.socket:
-    if not path:
-        raise BindError("cannot listen on 'unix:': the path is missing; write unix:/path/to/socket")
-    if not hasattr(socket, "AF_UNIX"):
-        raise BindError(f"cannot listen on unix:{path}: this system has no Unix sockets; use a port")
+    uid, gid = _checked(path, owner)
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
         if owner is not None:
-            _give_to(path, owner)
+            _give_to(path, uid, gid, owner)
         if mode is not None:
             os.chmod(path, mode)  # before listen(): until then nobody can connect
         sock.listen(backlog)
@@ -296,25 +309,59 @@ def _listen_unix(path: str, backlog: int, mode: int | None, owner: str | None) -
     return sock
 
 
-def _give_to(path: str, owner: str) -> None:
-    user, _, group = owner.partition(":")
+def _could_listen_unix(path: str, owner: str | None) -> None:
+    _checked(path, owner)
+    _is_there(path)
+    folder = os.path.join(os.path.dirname(path) or os.curdir, "")
     try:
-        shutil.chown(path, user or None, group or None)  # type: ignore[arg-type]  # typeshed: not both None
-    except LookupError as error:
-        raise BindError(f"cannot listen on unix:{path}: unix_owner {owner!r}: {error}") from None
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        os.stat(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _bind_error(f"unix:{path}", error, _UNIX_REASONS) from error
+
+
+def _checked(path: str, owner: str | None) -> tuple[int, int]:
+    """The numbers of *owner*, -1 for who is not named."""
+    if not path:
+        raise BindError("cannot listen on 'unix:': the path is missing; write unix:/path/to/socket")
+    if not hasattr(socket, "AF_UNIX"):
+        raise BindError(f"cannot listen on unix:{path}: this system has no Unix sockets; use a port")
+    import grp  # not above: not every system has them
+    import pwd
+
+    user, _, group = (owner or "").partition(":")
+    try:
+        if owner is not None and not user and not group:
+            raise ValueError
+        return pwd.getpwnam(user).pw_uid if user else -1, grp.getgrnam(group).gr_gid if group else -1
+    except (KeyError, ValueError):
+        reason = "this machine has no such user or group; write USER, USER:GROUP or :GROUP"
         raise BindError(f"cannot listen on unix:{path}: unix_owner {owner!r}: {reason}") from None
+
+
+def _give_to(path: str, uid: int, gid: int, owner: str) -> None:
+    try:
+        os.chown(path, uid, gid)
+    except OSError as error:
+        raise BindError(f"cannot listen on unix:{path}: unix_owner {owner!r}: {error.strerror}") from None
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a socket; anything else at *path* is an error."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return False  # nothing there, or bind() will say what is wrong
+    if not stat.S_ISSOCK(found.st_mode):
+        raise BindError(f"cannot listen on unix:{path}: a file that is no socket is there; remove it")
+    return True
 
 
 def _remove_stale(path: str) -> None:
     """Unlink a socket that nobody listens on any more. Anything else at *path* is not ours to remove."""
-    try:
-        found = os.lstat(path)
-    except (OSError, ValueError):
-        return  # nothing there, or bind() will say what is wrong
-    if not stat.S_ISSOCK(found.st_mode):
-        raise BindError(f"cannot listen on unix:{path}: a file that is no socket is there; remove it")
+    if not _is_there(path):
+        return
     if _somebody_listens(path):
         raise BindError(f"cannot listen on unix:{path}: {_REASONS[errno.EADDRINUSE].replace('port', 'path')}")
     try:
