@@ -6,10 +6,9 @@ Imported only where several processes are wanted: it needs a system that can for
 import contextlib
 import logging
 import os
-import shutil
 import socket
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from . import logs, metrics
 from .limits import Limits
@@ -17,6 +16,7 @@ from .net import systemd
 from .net.lifeline import Worker
 from .net.listen import url_of
 from .net.workers import Hooks, Phase, Supervisor
+from .private import PrivateFolder, private_folder
 from .privileges import Identity
 from .run_options import RunOptions
 from .version import __version__
@@ -36,15 +36,23 @@ def supervise(
     """Have *work* done in each worker until a signal ends it. Gives the exit code."""
     secure = options.tls() is not None  # also so that a certificate that is missing is one error, not one for each
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(_private_directory(wanted))
-        shelf = _shelf(directory, wanted) if options.metrics is not None else None
+        folder = stack.enter_context(private_folder(wanted))
+        shelf = _shelf(folder.path, wanted) if options.metrics is not None else None
         hooks = _Voice([url_of(sock, secure) for sock in sockets], shelf)
         count = options.worker_count
-        supervisor = Supervisor(work, sockets, count, limits, directory, extra=extra, hooks=hooks)
+        work = partial(_work_in, folder, work)
+        supervisor = Supervisor(work, sockets, count, limits, folder.path, extra=extra, hooks=hooks)
         hooks.supervisor = supervisor
         if options.watches:
             _watch(options, supervisor, stack)
         return supervisor.run()
+
+
+def _work_in(folder: PrivateFolder, work: Callable[[Worker], int], worker: Worker) -> int:
+    try:
+        return work(worker)
+    finally:
+        folder.leave()
 
 
 _NOTICES = {Phase.SERVING: systemd.ready, Phase.RELOADING: systemd.reloading, Phase.STOPPING: systemd.stopping}
@@ -109,13 +117,3 @@ def _make_directory(path: str, wanted: Identity | None) -> None:
     os.makedirs(path, 0o700, exist_ok=True)
     if wanted is not None:
         os.chown(path, wanted.uid, wanted.gid)
-
-
-@contextlib.contextmanager
-def _private_directory(wanted: Identity | None) -> Iterator[str]:
-    directory = tempfile.mkdtemp(prefix="greenwire-")  # mode 0700
-    _make_directory(directory, wanted)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
