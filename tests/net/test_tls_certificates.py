@@ -241,11 +241,14 @@ def test_plain_http_is_told_in_plain_http(serve, issued, start):
     assert b"https://" in answer
 
 
-def test_a_silent_client_is_let_go(serve, issued, caplog):
+@pytest.mark.parametrize("start", [b"", b"\x16\x03\x01\x02"])
+def test_a_silent_client_is_let_go(serve, issued, caplog, start):
     site = serve(handle=hello, context=contexts([issued.one]), limits=Limits(tls_handshake_s=0.1))
-    assert read_all(plain(site)) == b""
-    assert read_all(plain(site, b"\x16\x03\x01\x02")) == b""
-    assert "TLS handshake" in caplog.text
+    assert read_all(plain(site, start)) == b""
+    site.wait_until(lambda: caplog.records)
+    [record] = caplog.records
+    assert "TLS handshake with 127.0.0.1" in record.message
+    assert record.message.endswith("(limit 'tls_handshake_s')")
 
 
 @pytest.mark.parametrize("half", [b"", b"\x16\x03\x01\x02\x00\x01\x00"])

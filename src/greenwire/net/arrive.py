@@ -76,13 +76,16 @@ async def start_tls(
     first = sock.recv(1, socket.MSG_PEEK)
     if first and first[0] in _LETTERS:
         raise PlainHTTPError("it speaks plain HTTP; this is an https port")
-    await loop.aio.connect_accepted_socket(
-        lambda: protocol,
-        sock,
-        ssl=context,
-        ssl_handshake_timeout=max(0.01, until - loop.now()),
-        ssl_shutdown_timeout=limits.close_timeout_s,
-    )
+    try:
+        await loop.aio.connect_accepted_socket(
+            lambda: protocol,
+            sock,
+            ssl=context,
+            ssl_handshake_timeout=max(0.01, until - loop.now()),
+            ssl_shutdown_timeout=limits.close_timeout_s,
+        )
+    except ConnectionAbortedError:  # so the event loops say that its time is over
+        raise NotAdmittedError("it took too long (limit 'tls_handshake_s')") from None
 
 
 async def _readable(loop: Loop, sock: socket.socket) -> None:
