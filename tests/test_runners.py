@@ -9,7 +9,7 @@ import pytest
 
 from greenwire import runners
 from greenwire.limits import Limits
-from greenwire.runners import TaskRunner, ThreadRunner, where
+from greenwire.runners import TaskRunner, ThreadRunner
 
 TIMEOUT_S = 20.0  # for what must happen; never waited out by a test that passes
 
@@ -209,15 +209,15 @@ def test_nothing_is_kept_alive_by_an_idle_thread(pool):
 def test_when_all_are_busy_one_warning_names_the_line(pool, caplog):
     caplog.set_level(logging.WARNING, "greenwire")
     two = pool(threads=2, threads_busy_warning_s=0.05)
-    gate = Gate()
+    go_on = threading.Event()
 
     def on_bid():
-        gate.hold()
+        assert go_on.wait(TIMEOUT_S)
 
     for _ in range(5):
         two.start(on_bid)
     until(lambda: "have been busy" in caplog.text)
-    gate.open()
+    go_on.set()
     said = next(message for message in caplog.messages if "have been busy" in message)
     assert "all 2 handler threads" in said
     assert "3 calls wait" in said
@@ -277,24 +277,6 @@ def test_background_jobs_are_beside_the_pool(pool):
     gate.open()
     job.join(TIMEOUT_S)
     assert not job.is_alive()
-
-
-def test_where_names_the_outermost_function_of_the_user():
-    gate = Gate()
-
-    def outer():
-        inner()
-
-    def inner():
-        gate.hold()
-
-    thread = threading.Thread(target=outer, daemon=True)
-    thread.start()
-    until(lambda: gate.inside)
-    assert where(thread.ident) == f"{outer.__qualname__} ({__file__}:{outer.__code__.co_firstlineno + 1})"
-    gate.open()
-    thread.join(TIMEOUT_S)
-    assert where(thread.ident) == "gone meanwhile"
 
 
 # --- coroutines

@@ -14,7 +14,8 @@ import pytest
 from greenwire.green.runner import GreenRunner
 from greenwire.limits import Limits
 from greenwire.loop import Loop
-from greenwire.watchdog import Spell, Watchdog, culprit
+from greenwire.places import culprit
+from greenwire.watchdog import Spell, Watchdog
 
 LIMIT_S = 0.375  # three steps, each an exact fraction
 STEP_S = LIMIT_S / 3

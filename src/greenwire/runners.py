@@ -27,19 +27,16 @@ to 1.6 times without.
 
 import asyncio
 import logging
-import os
 import sys
-import sysconfig
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from .limits import Limits
 from .loop import Loop
+from .places import culprit
 
 log = logging.getLogger("greenwire")
 
@@ -52,10 +49,6 @@ _PATIENCE_EACH_S = 0.00005  # more for each item: a turn may bring hundreds
 _MAX_PATIENCE_S = 0.005  # the interpreter's switch interval: until then a thread that computes keeps the GIL anyway
 _MAX_PENALTY = 1_024  # turns
 _BUSY = 0.7  # of a core: below it the threads that are awake wait for something
-_LIBRARIES = tuple(
-    f"{folder}{os.sep}"
-    for folder in {str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
-)
 
 
 class Runner(Protocol):
@@ -272,13 +265,14 @@ class ThreadRunner:
         if not oldest:
             look.stuck, look.stuck_since = stuck, now
         elif now - look.stuck_since >= patience_s:
+            found = culprit(sys._current_frames().get(oldest[0].ident))
             log.warning(
                 "all %d handler threads have been busy for %g s and %d calls wait; the oldest is in %s."
                 " Let it wait less, or raise the limit 'threads'.",
                 len(self._workers),
                 patience_s,
                 len(self._items),
-                where(oldest[0].ident),
+                f"{found[0]} ({found[1]})" if found is not None else "gone meanwhile",
             )
             look.stuck, look.stuck_since = stuck, now
 
@@ -309,19 +303,6 @@ class _Worker:
         self.number = 0  # of the item: the lower, the longer it runs
         self.gate = threading.Lock()
         self.gate.acquire()
-
-
-def where(thread_ident: int) -> str:
-    """The user's function that a thread is in, and the line it is at: ``on_bid (app.py:42)``."""
-    frame = sys._current_frames().get(thread_ident)
-    found: FrameType | None = frame
-    while frame is not None:  # from the innermost outwards; the outermost that is the user's own wins
-        if not frame.f_code.co_filename.startswith(_LIBRARIES):
-            found = frame
-        frame = frame.f_back
-    if found is None:
-        return "gone meanwhile"
-    return f"{found.f_code.co_qualname} ({found.f_code.co_filename}:{found.f_lineno})"
 
 
 class TaskRunner:

@@ -16,10 +16,9 @@ from types import FrameType
 
 from .limits import Limits
 from .loop import Loop
-from .runners import _LIBRARIES
+from .places import culprit
 
 _BEATS = 3  # within the limit
-_FROZEN = "<frozen "  # modules of the interpreter itself
 
 
 class Spell:
@@ -109,19 +108,3 @@ class Watchdog:
         if found is not None:  # else it came round meanwhile
             name, place = found
             self._log.warning("handler %r has kept the loop busy for %.1f s at %s", name, seconds, place)
-
-
-def culprit(frame: FrameType | None, floor: frozenset[FrameType]) -> tuple[str, str] | None:
-    """Whose code *frame* is in: the function that was called, and the line that its own code is at.
-
-    Frames of libraries do not count where there are others. ``None``: nobody's, the loop is waiting.
-    """
-    stack: list[FrameType] = []
-    while frame is not None and frame not in floor:
-        stack.append(frame)
-        frame = frame.f_back
-    own = [frame for frame in stack if not frame.f_code.co_filename.startswith((*_LIBRARIES, _FROZEN))]
-    if not stack:
-        return None
-    called, at = (own or stack)[-1], (own or stack)[0]
-    return called.f_code.co_qualname, f"{at.f_code.co_filename}:{at.f_lineno}"

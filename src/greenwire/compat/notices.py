@@ -6,18 +6,14 @@ Standard error and not a logger: this is the output of a tool, and the applicati
 import importlib
 import os
 import sys
-import sysconfig
 import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from ..places import LIBRARIES
+
 # Between a line and what it calls here: this package, and the interpreter's import.
 _BETWEEN = ("<frozen ", str(Path(__file__).parents[1]) + os.sep, str(Path(importlib.__file__).parent) + os.sep)
-# Not the application's: the above, the standard library, and what is installed.
-_LIBRARIES = (
-    *_BETWEEN,
-    *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")},
-)
 _said: set[tuple[str, str]] = set()
 _lock = threading.Lock()
 
@@ -44,7 +40,7 @@ def raising_line(traceback: TracebackType | None) -> str:
     found, is_own = "unknown line", False
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith(_LIBRARIES):
+        if not file.startswith(LIBRARIES):
             found, is_own = _place(file, traceback.tb_lineno), True
         elif not is_own:
             found = _place(file, traceback.tb_lineno)

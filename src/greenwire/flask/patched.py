@@ -6,17 +6,16 @@ still. So it does not start, and says which line is to go.
 
 import re
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..places import LIBRARIES
 
 # Within one line: a class that matches line ends would look for its match through the whole rest of a file.
 _CALL = re.compile(r"^[ \t]*(?!#)[^#'\"\n]*\b(monkey_patch|patch_all)[ \t]*\(", re.MULTILINE)
-_LIBRARIES = tuple(filter(None, map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))))
 _FIXES = {
     "eventlet": "eventlet.monkey_patch(), or a server's eventlet worker,",
     "gevent": "gevent.monkey.patch_all(), or a server's gevent worker,",
@@ -59,4 +58,4 @@ def _lines() -> Iterator[str]:
 
 def _file(module: ModuleType | None) -> str | None:
     path = getattr(module, "__file__", None)
-    return path if isinstance(path, str) and path.endswith(".py") and not path.startswith(_LIBRARIES) else None
+    return path if isinstance(path, str) and path.endswith(".py") and not path.startswith(LIBRARIES) else None
