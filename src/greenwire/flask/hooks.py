@@ -6,12 +6,10 @@ in the handler's place. For a connection those of ``before_connect`` run instead
 """
 
 import copy
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ConfigurationError
-from ..socketio.handlers import Handler, describe, finished
+from ..socketio.handlers import Handler, finished, takes_one
 
 Hook = Callable[..., Any]
 
@@ -25,16 +23,8 @@ class Hooks:
         self.before_connect: list[tuple[Hook, bool]] = []  # and whether it takes `auth`
 
     def add_before_connect(self, fn: Hook) -> None:
-        """Raises :class:`ConfigurationError` where *fn* takes neither nothing nor one argument."""
-        signature = inspect.signature(fn)
-        for args in ((None,), ()):
-            try:
-                signature.bind(*args)
-            except TypeError:
-                continue
-            self.before_connect.append((fn, bool(args)))
-            return
-        raise ConfigurationError(f"before_connect: {describe(fn)} takes {signature}: write it with () or with (auth)")
+        """Raises :class:`greenwire.errors.ConfigurationError` where *fn* takes neither nothing nor one argument."""
+        self.before_connect.append((fn, takes_one("the before_connect hook", fn, "auth")))
 
     def around(self, handler: Handler, name: str, args: list[Any]) -> Handler:
         """*handler* with the hooks before it."""

@@ -38,7 +38,7 @@ COMBINED = COMMON + ' "%(f)s" "%(a)s" %(L)s'
 _UNPRINTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")  # and the quote and the backslash
 _MORE_CONTROLS = re.compile(r"[\x7f-\x9f]")
 _ATOM = re.compile(r"%(?:\(([^()]*)\)[sd]|(%))|%")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # whatever the locale calls them
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # whatever the locale calls them
 
 
 class Entry(NamedTuple):
@@ -112,9 +112,6 @@ def escaped(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-_escaped = escaped
-
-
 def _header(entry: Entry, name: str) -> str:
     return escaped(entry.request.get(name) or "-")
 
@@ -124,8 +121,8 @@ def _address(entry: Entry) -> str:
     return str(peer[0]) if isinstance(peer, tuple) else "-"
 
 
-def _asked(entry: Entry) -> str:
-    request = entry.request
+def asked(request: Request) -> str:
+    """The request line, as the access log shows it."""
     return f"{request.method} {escaped(request.target)} HTTP/{request.version}"
 
 
@@ -152,7 +149,7 @@ def _moment(entry: Entry) -> str:
     second = int(time.time())
     if second != _Clock.second:
         now = time.localtime(second)
-        _Clock.text = time.strftime(f"[%d/{_MONTHS[now.tm_mon - 1]}/%Y:%H:%M:%S %z]", now)
+        _Clock.text = time.strftime(f"[%d/{MONTHS[now.tm_mon - 1]}/%Y:%H:%M:%S %z]", now)
         _Clock.second = second
     return _Clock.text
 
@@ -162,7 +159,7 @@ _ATOMS: dict[str, Callable[[Entry], str]] = {
     "l": lambda entry: "-",
     "u": _user,
     "t": _moment,
-    "r": _asked,
+    "r": lambda entry: asked(entry.request),
     "m": lambda entry: entry.request.method,
     "U": lambda entry: escaped(entry.request.target.partition("?")[0]),
     "q": lambda entry: escaped(entry.request.query),

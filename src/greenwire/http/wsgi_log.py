@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigurationError
-from .log import escaped
+from .log import MONTHS, asked, escaped
 from .request import Request
 
 log = logging.getLogger("greenwire")
@@ -15,7 +15,6 @@ log = logging.getLogger("greenwire")
 DEFAULT_FORMAT = (
     '%(client_ip)s - - [%(date_time)s] "%(request_line)s" %(status_code)s %(body_length)s %(wall_seconds).6f'
 )
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # whatever the locale calls them
 
 
 def writer_to(target: Any) -> Callable[[str], object]:
@@ -45,18 +44,17 @@ class LineLog:
         ip, port = request.peer[:2] if isinstance(request.peer, tuple) else ("-", "-")
         if self._forwarded_for and (forwarded := request.get("x-forwarded-for")):
             ip = f"{escaped(forwarded).replace(' ', '')},{ip}"
-        asked = f"{request.method} {escaped(request.target)} HTTP/{request.version}"
         try:
-            self._write(self._line(ip, port, asked, status, sent_bytes, seconds))
+            self._write(self._line(ip, port, asked(request), status, sent_bytes, seconds))
         except Exception:  # the user's own stream: a full disk must not end connections
             log.exception("the access log cannot be written")
 
-    def _line(self, ip: object, port: object, asked: str, status: int, sent_bytes: int, seconds: float) -> str:
+    def _line(self, ip: object, port: object, line: str, status: int, sent_bytes: int, seconds: float) -> str:
         return self._format % {
             "client_ip": ip,
             "client_port": port,
             "date_time": self._now(),
-            "request_line": asked,
+            "request_line": line,
             "status_code": status,
             "body_length": sent_bytes,
             "wall_seconds": seconds,
@@ -66,6 +64,6 @@ class LineLog:
         second = int(time.time())
         if second != self._second:
             now = time.localtime(second)
-            month = _MONTHS[now.tm_mon - 1]
+            month = MONTHS[now.tm_mon - 1]
             self._second, self._date_time = second, time.strftime(f"%d/{month}/%Y %H:%M:%S", now)
         return self._date_time

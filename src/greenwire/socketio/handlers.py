@@ -31,7 +31,7 @@ class Handler:
         self.fn = fn if is_async(fn) or not is_async(inspect.unwrap(fn)) else _finishing(fn)
         self.owner = owner  # the class-based namespace that it is a method of
         self.is_async = is_async(fn)
-        self.takes_extra = event not in _OPTIONAL or _takes_one(event, fn, before)
+        self.takes_extra = event not in _OPTIONAL or takes_one(f"the {event} handler", fn, _OPTIONAL[event], before)
         self.takes_all = self.takes_extra and event != ANY  # just the event's arguments
         if event not in _OPTIONAL:
             _check_callable(event, fn, before + (event == ANY))
@@ -68,8 +68,8 @@ def describe(fn: Callable[..., Any]) -> str:
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
 
 
-def _takes_one(event: str, fn: Callable[..., Any], before: int) -> bool:
-    """Whether a connect or disconnect handler wants its argument. Raises where it wants more."""
+def takes_one(what: str, fn: Callable[..., Any], argument: str, before: int = 0) -> bool:
+    """Whether *fn* wants *argument*, which it may leave out, behind *before* others. Raises where it wants more."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):  # written in C: it gets everything
@@ -82,8 +82,8 @@ def _takes_one(event: str, fn: Callable[..., Any], before: int) -> bool:
         return bool(extra)
     first = ("sid",) * before
     raise ConfigurationError(
-        f"the {event} handler {describe(fn)} takes {signature}: write it with"
-        f" ({', '.join(first)}) or with ({', '.join((*first, _OPTIONAL[event]))})"
+        f"{what} {describe(fn)} takes {signature}: write it with"
+        f" ({', '.join(first)}) or with ({', '.join((*first, argument))})"
     )
 
 
