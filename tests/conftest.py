@@ -159,7 +159,7 @@ class Site:
         self.clients = []
         self._context = context
         self.access = []
-        names = ("proxy_protocol", "forwarders")
+        names = ("proxy_protocol", "forwarders", "share")
         self._of_server = {name: options.pop(name) for name in names if name in options}
         self.sockets = options.pop("sockets", None) or listen(host, 0, backlog=limits.backlog)
         self.loop.ask(self._start, app, handle, limits, options)

@@ -22,7 +22,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from ..errors import RemoteProtocolError
@@ -149,15 +149,19 @@ class Server:
 
     def gives_way(self) -> bool:
         """Whether another process should have what waits: it has fewer connections."""
-        return self._share is not None and self._share.gives_way(len(self.connections) + len(self._arriving))
+        return self._share is not None and self._share.gives_way(self._total)
+
+    @property
+    def _total(self) -> int:
+        return len(self.connections) + len(self._arriving)
 
     def _tell_share(self) -> None:
         if self._share is not None:
-            self._share.tell(len(self.connections) + len(self._arriving))
+            self._share.tell(self._total)
 
     def take(self, sock: socket.socket, peer: Any) -> None:
         """Make a connection of an accepted socket, or refuse it."""
-        if len(self.connections) + len(self._arriving) >= self._limits.connections:
+        if self._total >= self._limits.connections:
             self._quiet.warning(
                 "connections",
                 "refused a connection from %s: there are %d already (limit 'connections')",
@@ -168,17 +172,14 @@ class Server:
             return
         sock.setblocking(False)
         protocol = self._make_protocol()
-        task = self._loop.aio.create_task(self._connect(protocol, sock, peer))
-        self._arriving[protocol] = task
-        self._tell_share()
-        task.add_done_callback(lambda _: self._arrived(protocol, sock, task))
+        self._arrives(protocol, sock, self._connect(protocol, sock, peer))
 
     def adopt(self, sock: socket.socket, data: bytes, header: Header, scheme: str) -> None:
         """Make a connection of one that another process has accepted, and has read *data* from.
 
         It is the client's at *header.source* and speaks *scheme*; TLS, if there was any, is behind it.
         """
-        if len(self.connections) + len(self._arriving) >= self._limits.connections or self._ending:
+        if self._total >= self._limits.connections or self._ending:
             self._refuse(sock, _UNAVAILABLE, secure=False)
             return
         protocol = self._make_protocol()
@@ -188,9 +189,7 @@ class Server:
             return
         protocol.announced, protocol.scheme = header, scheme
         protocol.begin_with(data)
-        task = self._loop.aio.create_task(self._connect_adopted(protocol, sock))
-        self._arriving[protocol] = task
-        task.add_done_callback(lambda _: self._arrived(protocol, sock, task))
+        self._arrives(protocol, sock, self._connect_adopted(protocol, sock))
 
     async def _connect_adopted(self, protocol: Any, sock: socket.socket) -> None:
         try:
@@ -198,6 +197,12 @@ class Server:
         except OSError as error:
             warn(self._quiet, "connection", "another worker's client", error)
             sock.close()
+
+    def _arrives(self, protocol: Any, sock: socket.socket, connecting: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.aio.create_task(connecting)
+        self._arriving[protocol] = task
+        self._tell_share()
+        task.add_done_callback(lambda _: self._arrived(protocol, sock, task))
 
     def _arrived(self, protocol: Any, sock: socket.socket, task: asyncio.Task[None]) -> None:
         """Its transport is made, or will not be. Not a ``finally``: a task may be cancelled before it has begun."""
