@@ -15,6 +15,9 @@ in the name: `_bytes`, `_s` for seconds, else a count. Change one with `SocketIO
 `greenwire.serve(app, limits=...)`; a value that cannot be meant is an error at that line. For Socket.IO and Engine.IO
 `message_bytes` is the option `max_http_buffer_size`, and `connect_timeout_s` the option `connect_timeout`, where given.
 
+Where a service has several workers, each keeps its bounds by itself: what counts *for each worker* is bounded for the
+service by that many times as much.
+
 This page is made from `src/greenwire/limits.py`.
 """
 _SECTION = re.compile(r"    # --- (.+)")

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "greenwire"
 
 # Each layer may import itself and what stands above it in this list. A longer prefix wins.
 LAYERS = [
-    ["errors", "limits", "ids", "quiet", "version", "garbage"],
+    ["errors", "limits", "unread", "ids", "quiet", "version", "garbage", "places"],
     ["websocket.frame", "websocket.handshake", "websocket.__init__"],
     ["engineio.packet", "engineio.session", "engineio.heartbeat", "engineio.cors", "engineio.options"],
     [
@@ -26,11 +26,14 @@ LAYERS = [
     ["socketio"],
     ["cluster"],
     ["run_options", "settings"],
-    ["stack", "duties", "drain", "processes", "supervising", "privileges", "logs", "watching", "metrics", "measuring"],
+    [
+        *("stack", "duties", "drain", "processes", "supervising", "private", "privileges", "logs", "watching"),
+        *("metrics", "measuring"),
+    ],
     ["flask", "wsgi"],
     ["compat", "cli", "configuration", "target", "__main__"],
 ]
-PURE = {name for layer in (LAYERS[0][:2], *LAYERS[1:4]) for name in layer} | {
+PURE = {name for layer in (LAYERS[0][:3], *LAYERS[1:4]) for name in layer} | {
     *("net.proxy_protocol", "net.trust", "net.addresses", "websocket.deflate", "socketio.rate"),
 }
 # What a pure file may import beside pure files: nothing that does I/O, keeps time, or runs anything.

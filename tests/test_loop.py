@@ -1,6 +1,7 @@
 """The doors into the loop thread, and the end of a turn. On both kinds of loop."""
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 
@@ -8,7 +9,9 @@ import pytest
 import uvloop
 
 from greenwire.errors import NotRunningError
+from greenwire.limits import Limits
 from greenwire.loop import Loop, new_event_loop
+from greenwire.quiet import QuietLog
 
 TIMEOUT_S = 20.0  # for what must happen; never waited out by a test that passes
 
@@ -137,6 +140,34 @@ def test_an_error_in_a_post_is_logged_and_ends_nothing(loop, caplog):
     run_while(loop, lambda: [loop.post(fn, *args) for fn, args in ((int, ("x",)), (ran.append, (1,)))])
     assert ran == [1]
     assert "invalid literal" in caplog.text
+
+
+def test_a_thread_that_posts_too_fast_goes_at_the_pace_of_the_loop(aio):
+    loop = Loop(aio)
+    loop.bound(Limits(posts_queued=10), QuietLog(logging.getLogger("greenwire"), loop.now))
+    taken, most = [], []
+
+    def flood():
+        for n in range(1_000):
+            loop.post(lambda n=n: (taken.append(n), most.append(len(loop._posts))))
+
+    try:
+        run_while(loop, flood)
+        loop.ask(int)
+        assert taken == list(range(1_000))
+        assert max(most) <= 10
+    finally:
+        loop.close()
+
+
+def test_nobody_waits_for_room_once_the_loop_has_ended(aio):
+    loop = Loop(aio)
+    loop.bound(Limits(posts_queued=10), QuietLog(logging.getLogger("greenwire"), loop.now))
+    threads = in_threads(lambda: [loop.post(int) for _ in range(100)])
+    while len(loop._posts) <= 10:
+        pass
+    loop.close()
+    ended(threads)
 
 
 def test_a_flood_of_posts_does_not_keep_the_loop_from_its_other_work(loop):
@@ -304,11 +335,27 @@ def test_what_is_dirtied_by_a_flush_is_flushed_in_the_next_turn(loop):
 def test_one_flush_for_all(loop, aio):
     log = []
     before = aio.calls["call_soon"]
-    for n in range(100):
+    for n in range(63):
         loop.mark_dirty(Connection(n, log))
     assert aio.calls["call_soon"] == before + 1
     one_turn_more(loop)
-    assert log == list(range(100))
+    assert log == list(range(63))
+
+
+def test_a_flush_to_a_crowd_takes_along_what_two_more_turns_bring(loop):
+    log = []
+
+    def after(turns, fn):
+        fn() if not turns else loop.call_soon(after, turns - 1, fn)
+
+    for n in range(64):
+        loop.mark_dirty(Connection(n, log))
+    for turns in (1, 2, 3, 4):
+        after(turns, lambda turns=turns: log.append(f"turn {turns}"))
+    after(2, lambda: loop.mark_dirty(Connection("late", log)))
+    for _ in range(3):
+        one_turn_more(loop)
+    assert log == ["turn 1", "turn 2", *range(64), "late", "turn 3", "turn 4"]
 
 
 def test_a_flush_that_fails_keeps_no_other_back(loop, caplog):

@@ -14,13 +14,13 @@ class Limits:
     """The bounds of one server. ``Limits(header_bytes=16_384)`` changes one and keeps the others."""
 
     # --- connections
-    connections: int = 65_536  # descriptors a process can usually hold → 503 and close
+    connections: int = 65_536  # for each worker: descriptors a process can usually hold → 503 and close
     backlog: int = 1_024  # granian's; Linux caps it at net.core.somaxconn → the kernel refuses
     accept_pause_s: float = 0.5  # after EMFILE and its kin → accepting rests that long, doubling to 8 times it
-    connections_per_address: int = 65_536  # as `connections`: behind a proxy all have its address → 429 and close
+    connections_per_address: int = 65_536  # for each worker; behind a proxy all have its address → 429 and close
     proxy_header_s: float = 5.0  # a proxy sends its PROXY header at once → the connection is closed
     tls_handshake_s: float = 10.0  # nginx allows 60 → the connection is closed
-    tls_handshakes: int = 1_024  # in flight; an honest one takes milliseconds → the oldest is closed
+    tls_handshakes: int = 1_024  # for each worker, in flight; an honest one takes milliseconds → the oldest is closed
 
     # --- HTTP requests
     request_line_bytes: int = 8_190  # Apache's → 414
@@ -48,6 +48,7 @@ class Limits:
     # --- Engine.IO
     queued_bytes: int = 8_388_608  # to one client, beyond what the kernel took → cut, "transport error"
     queued_packets: int = 16_384  # to one polling client → cut, "transport error"
+    output_bytes: int = 1_073_741_824  # for each worker: to all clients that do not keep up → those with most are cut
     held_bytes: int = 2_097_152  # received while a client is paused → cut, "transport error"
     polling_close_s: float = 30.0  # Node's: how long a close packet waits for a poll → forgotten
 
@@ -61,7 +62,8 @@ class Limits:
     pending_acks: int = 1_000  # of one client → the oldest is given up
     events_in_flight: int = 100  # of one client, plus acknowledgements that it owes → reading of it pauses
     events_per_second: int = 1_000_000  # of one client; more than a process can do, so off → reading of it pauses
-    events_queued: int = 10_000  # of the process → each client may have one in flight
+    events_queued: int = 10_000  # for each worker, of all its clients → each client may have one in flight
+    posts_queued: int = 10_000  # emits and the like of threads, not taken by the loop yet → the next one waits
 
     # --- several processes
     worker_message_bytes: int = 67_108_864  # of one message between processes → not sent there, logged
@@ -70,7 +72,7 @@ class Limits:
     queue_waiting_bytes: int = 16_777_216  # to a message queue that is slow or away → the newest is dropped, logged
 
     # --- user code
-    threads: int = 128  # of handlers and views → they wait in a queue
+    threads: int = 128  # for each worker: of handlers and views → they wait in a queue
     thread_idle_s: float = 30.0  # without anything to do → the thread ends
     threads_busy_warning_s: float = 5.0  # all busy for so long → one warning names the oldest handler
     loop_busy_s: float = 0.3  # nobody is served meanwhile; people notice a third of a second → a warning names the line

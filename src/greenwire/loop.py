@@ -8,6 +8,10 @@ gives each of them one system call.
 A *turn* is what the event loop does between two looks at the kernel. ``call_soon`` from inside a turn runs
 right after the callbacks that are ready now, so every frame written by those is in the same flush.
 
+A flush to a crowd takes longer than some turns that only look whether more has come. So it is held back for two of
+these: what was sent to a crowd meanwhile takes the same system calls. Broadcast to 500 with 4 in flight: 3.1 → 3.9
+frames in each write, 2.1 → 1.65 µs a delivery in threads, 3.3 → 2.2 in greenlets.
+
 At the end of a turn that gave other threads something to do, the loop can *stand by* for them a moment instead of
 going to sleep in the kernel. What they post meanwhile needs no wake-up, and leaves in this turn's flush.
 """
@@ -21,9 +25,16 @@ from threading import Lock, get_ident
 from typing import Any, Protocol, TypeVar
 
 from .errors import NotRunningError
+from .limits import DEFAULT, Limits
+from .quiet import QuietLog
+from .unread import Unread
 
 T = TypeVar("T")
 log = logging.getLogger("greenwire")
+
+_CROWD = 64  # connections in one flush
+_PATIENCE_TURNS = 2
+_NAP_S = 0.001
 
 
 class Flushable(Protocol):
@@ -51,13 +62,28 @@ class Loop:
         # One constant context for our own callbacks: copying the current one for each costs more than they do.
         self._context = contextvars.Context()
         self._posts: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._most_posts = DEFAULT.posts_queued
         self._awake = False  # a drain is already on its way to the loop
         self._closed = False
         self._standing_by = False
         self._signal = Lock()  # open: there is no reason to stand by any longer
         self._signal.acquire()
         self._flush_due = False
+        self._held_back = 0  # for so many turns
         self._dirty: list[Flushable] = []
+        self.unread = Unread()  # what clients of this loop have not read
+
+    def bound(self, limits: Limits, quiet: QuietLog) -> None:
+        """From now on *limits* count: ``posts_queued``, and ``output_bytes`` with its line in the log."""
+        self._most_posts = limits.posts_queued
+        self.unread = Unread(
+            limits.output_bytes,
+            lambda total: quiet.warning(
+                "unread",
+                "%d bytes wait for clients that do not read; those with the most are cut off (limit 'output_bytes')",
+                total,
+            ),
+        )
 
     # --- into the loop thread
 
@@ -69,7 +95,7 @@ class Loop:
     def post(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` in the loop thread: at once when we are in it, else in order of posting.
 
-        Never waits. After the loop has ended it does nothing.
+        Waits only where ``limits.posts_queued`` are waiting already. After the loop has ended it does nothing.
         """
         if get_ident() == self._thread:
             fn(*args)
@@ -79,6 +105,23 @@ class Loop:
             # A race here costs at most one wake-up too many: the flag is cleared before the deque is read.
             self._awake = True
             self._wake()
+        elif len(self._posts) > self._most_posts:
+            self._wait_for_room()
+
+    def post_behind(self, fn: Callable[..., object], *args: Any) -> None:
+        """Like :meth:`post`, but never at once: behind all that was posted before."""
+        self._posts.append((fn, args))
+        if not self._awake:
+            self._awake = True
+            self._wake()
+
+    def _wait_for_room(self) -> None:
+        """A thread that posts faster than the loop takes goes at the loop's pace."""
+        self.no_more()  # the loop may stand by for what this thread does
+        nap = Lock()
+        nap.acquire()
+        while len(self._posts) > self._most_posts // 2 and not self._closed:
+            nap.acquire(timeout=_NAP_S)
 
     def ask(self, fn: Callable[..., T], *args: Any) -> T:
         """Like :meth:`post`, but wait for the result; exceptions come back too.
@@ -153,6 +196,12 @@ class Loop:
         self._dirty.append(connection)
 
     def _flush(self) -> None:
+        if len(self._dirty) >= _CROWD and self._held_back < _PATIENCE_TURNS:
+            self._held_back += 1
+            self._flush_due = True
+            self.aio.call_soon(self._flush, context=self._context)
+            return
+        self._held_back = 0
         self._flush_due = False
         dirty, self._dirty = self._dirty, []
         for connection in dirty:

@@ -49,6 +49,8 @@ from .watchdog import Watchdog
 
 log = logging.getLogger("greenwire")
 
+# RFC 9110 9.3.7: what the server can do as a whole. No view is meant, and so none is asked.
+_OPTIONS = [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]
 _LOOK_AGAIN_S = 0.02  # at shutdown: whether everything has ended
 
 
@@ -128,6 +130,7 @@ class Service:
         # Green threads of this thread run on its hub's loop; with patch() there may be some, whatever handlers run in.
         self.loop = Loop(own_hub().aio) if options.green or is_patched("thread") else Loop()
         self.quiet: QuietLog = self.duties.new_quiet(self.loop.now)
+        self.loop.bound(limits, self.quiet)
         self.watchdog = Watchdog(self.loop, limits, log)
         self.runner: Runner = GreenRunner(self.loop) if options.green else ThreadRunner(self.loop, limits)
         self.tasks = TaskRunner(self.loop)
@@ -207,7 +210,9 @@ class Service:
             if path.startswith(prefix):
                 engine.handle(exchange)
                 return
-        if self._gateway is not None:
+        if path == "*":
+            exchange.respond(200, _OPTIONS)
+        elif self._gateway is not None:
             self._gateway.handle(exchange)
         else:
             exchange.respond(404, [("Content-Type", "text/plain")], b"nothing is served here\n")
@@ -247,7 +252,7 @@ class Service:
     def _begin(self) -> None:
         """In the first turn, and no earlier: who hears of us may send a signal, which is lost before it."""
         self.duties.begin(self)
-        if not self.duties.supervised:
+        if not self.duties.supervised and not self._stopping:
             self._announce()
             systemd.ready(f"listens on {' and '.join(self.urls)}")
 
@@ -289,6 +294,8 @@ class Service:
             mount.ending()
         for engine in self.engines.values():
             engine.stop()
+        if self.cluster is not None:
+            self.cluster.ending()
         self.server.shutdown()
         self._wait_until(self.loop.now() + self.limits.graceful_s)
 
@@ -334,13 +341,6 @@ def _cluster_of(worker: Worker | None) -> Cluster | None:
     if worker is None or not worker.directory:
         return None
     return Cluster(worker.number, worker.count, worker.directory)
-
-
-def run_with_reloader(serve: Callable[[], None], options: RunOptions) -> None:
-    """Run *serve* in a child process that is replaced when a source file changes."""
-    from werkzeug._reloader import run_with_reloader as run  # where Flask-SocketIO finds it, too
-
-    run(serve, extra_files=options.extra_files, **options.reloader_options)
 
 
 def background(

@@ -184,6 +184,7 @@ class Server:
         self._listening, self._tls = _take(sock)
         self._loop = loop = Loop(self._hub.aio)
         self._quiet = QuietLog(logger, loop.now)
+        loop.bound(limits, self._quiet)
         self._runner = BoundedRunner(loop, room) if isinstance(room, int) else PoolRunner(room, self._fail)
         self._on_request = SiteGateway(
             site, self._runner, loop, limits, new_waiter=GreenWaiter, manner=manner, on_stop=self._stop_gracefully

@@ -10,6 +10,7 @@ from greenwire.engineio.packet import CLOSE_PACKET, NOOP_PACKET, PROBE, Outgoing
 from greenwire.engineio.session import Conflict, Reason, Session, State
 from greenwire.errors import RemoteProtocolError
 from greenwire.limits import Limits
+from greenwire.unread import Unread
 from support.rawframes import parse
 
 LIMITS = Limits(queued_bytes=100, queued_packets=4)
@@ -18,7 +19,9 @@ LIMITS = Limits(queued_bytes=100, queued_packets=4)
 class World:
     """A session and all that leaves it."""
 
-    def __init__(self, state: State = State.POLLING, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, state: State = State.POLLING, limits: Limits = LIMITS, unread: Unread | None = None
+    ) -> None:
         self.written: list[bytes] = []
         self.replies: list[bytes] = []
         self.closed: list[Reason] = []
@@ -31,6 +34,7 @@ class World:
             on_pong=self.pong,
             on_closed=self.closed.append,
             write=self.written.append if state is State.WEBSOCKET else None,
+            unread=unread,
         )
         if state is State.PROBING:
             assert self.session.socket_opens(self.written.append)
@@ -429,6 +433,38 @@ def test_queued_bytes_at_the_limit_and_one_past(state):
     past.session.send(one)
     assert past.closed == [Reason.TRANSPORT_ERROR]
     assert past.session.last_words() == CLOSE_PACKET.payload  # nothing of it is kept
+
+
+@pytest.mark.parametrize("state", [State.POLLING, State.PROBING])
+def test_output_bytes_at_the_limit_and_one_past(state):
+    """Of two sessions: 50 bytes in two forms, and what two objects and places cost."""
+    for limit, closed in ((2 * 316, []), (2 * 316 - 1, [Reason.TRANSPORT_ERROR])):
+        unread = Unread(limit)
+        worlds = [World(state, unread=unread) for _ in range(2)]
+        for w in worlds:
+            w.session.send(message("x" * 47))
+        assert worlds[0].closed + worlds[1].closed == closed
+        assert unread.bytes == 316 * (2 - len(closed))
+
+
+def test_what_nobody_will_poll_for_counts_no_longer():
+    unread = Unread()
+    for end, counts in (
+        (lambda session: session.close(Reason.PING_TIMEOUT), False),
+        (lambda session: session.close(Reason.SERVER), True),  # its last words may be asked for
+        (lambda session: session.post_arrives(["1"]), False),
+        (lambda session: session.last_words(), False),
+        (lambda session: session.forget(), False),
+        (lambda session: session.poll_arrives(lambda payload: None), False),
+    ):
+        w = World(unread=unread)
+        w.session.send(packet("a"))
+        w.session.send(packet("b"))
+        assert unread.bytes > 0
+        end(w.session)
+        assert (unread.bytes > 0) == counts
+        w.session.forget()
+        assert unread.bytes == 0
 
 
 def test_queued_packets_at_the_limit_and_one_past():

@@ -98,6 +98,37 @@ def test_we_close_the_peer_answers_and_tcp_ends(net):
     net.run(scenario)
 
 
+def test_we_part_and_what_the_peer_has_sent_before_counts(net):
+    async def scenario():
+        connection, client, owner = await net.open(PATIENT)
+        connection.part(1001)
+        connection.close(1000)  # once is enough
+        connection.write(b"\x81\x04late")
+        assert connection.state is State.PARTING
+        assert (await client.frame()).close_code == 1001
+        assert await client.at_end()  # at once: what it sends after it has seen our close frame is lost
+        await client.send(frame(TEXT, "one"), frame(PING, "x"), frame(TEXT, "t", fin=False), frame(CONTINUATION, "wo"))
+        assert not owner.closed.is_set()
+        await client.send(close(1001))
+        await owner.closed.wait()
+        assert owner.messages == ["one", "two"]
+        assert owner.codes == [1001]
+        client.sock.close()
+
+    net.run(scenario)
+
+
+def test_a_peer_that_does_not_stop_is_paused_while_we_part_and_not_waited_for(quick):
+    async def scenario(connection, transport, owner):
+        connection.part(1001)
+        owner.on_message = lambda message: connection.pause()
+        transport.feed(frame(TEXT, "one") + frame(TEXT, "two"))
+        assert transport.events[-1] == "pause"
+        await quick.until(lambda: "abort" in transport.events)
+
+    on_nonet(quick, scenario)
+
+
 def test_shutdown_is_going_away(net):
     async def scenario():
         connection, client, _ = await net.open()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tracemalloc
 import zlib
 from functools import partial
 
@@ -144,6 +145,17 @@ def test_the_limit_and_one_past():
     with pytest.raises(RemoteProtocolError) as caught:
         inflate(deflated(b"x" * 1_001), 1_000)
     assert caught.value.close_code == 1009
+
+
+def test_a_bomb_takes_no_more_memory_than_a_message_may():
+    bomb = deflated(bytes(20_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RemoteProtocolError):
+            inflate(bomb, 1_000)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 # --- a connection

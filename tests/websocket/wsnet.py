@@ -174,6 +174,11 @@ class NoNet:
     def write(self, data: bytes) -> None:
         assert not self._closing, "a write to a transport that closes"
         self.writes.append(data)
+        if self._stuck and self.protocol is not None:
+            self.protocol.pause_writing()
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        assert (high, low) == (1, 0), "it tells of all that waits"
 
     @property
     def output(self) -> bytes:

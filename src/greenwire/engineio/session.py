@@ -27,13 +27,13 @@ What a method may not do is I/O: everything that leaves goes through callables t
 a frame, the poll's ``reply``, ``wake`` ("flush me at the end of this turn"), ``on_closed``, called exactly once.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum, StrEnum, auto
 from math import inf
 
 from ..errors import RemoteProtocolError
 from ..limits import Limits
+from ..unread import Unread, UnreadQueue
 from .packet import CLOSE_PACKET, NOOP_PACKET, PROBE, PROBE_REPLY, SEPARATOR, Outgoing
 
 
@@ -67,6 +67,12 @@ class Conflict(RemoteProtocolError):
 Write = Callable[[bytes], None]
 Reply = Callable[[bytes], None]
 
+_FORMS = 2  # a packet that is queued is in memory with and without its frame's header
+
+
+def _size(packet: Outgoing) -> int:
+    return len(packet.frame)
+
 
 class Session:
     """The state machine of the table above."""
@@ -79,7 +85,7 @@ class Session:
         "_payload_packets",
         "_poll",
         "_queue",
-        "_queued_bytes",
+        "_unread",
         "_wake",
         "_write",
         "beat",
@@ -98,6 +104,7 @@ class Session:
         on_closed: Callable[[Reason], None],
         write: Write | None = None,
         payload_packets: float = inf,
+        unread: Unread | None = None,
     ) -> None:
         self.sid = sid
         self.state = State.POLLING if write is None else State.WEBSOCKET
@@ -109,8 +116,8 @@ class Session:
         self._on_closed = on_closed
         self._write: Write | None = write  # in PROBING and WEBSOCKET
         self._poll: Reply | None = None
-        self._queue: deque[Outgoing] | None = None  # made for polling only: 600 bytes that most never need
-        self._queued_bytes = 0
+        self._queue: UnreadQueue[Outgoing] | None = None  # made for polling only: 700 bytes that most never need
+        self._unread = unread or Unread()
         self._payload_packets = payload_packets  # some clients refuse more in one payload
 
     # --- the hot path
@@ -191,32 +198,45 @@ class Session:
             return
         self._answer(SEPARATOR.join([packet.payload for packet in self._take(self._queue)]))
 
-    def _take(self, queue: deque[Outgoing]) -> Iterable[Outgoing]:
+    def _take(self, queue: UnreadQueue[Outgoing]) -> list[Outgoing]:
         """What goes into one payload: everything, or as much as the client can take; at least one."""
         if self._payload_packets == inf:
-            self._queue, self._queued_bytes = None, 0
-            return queue
+            return self._take_all()
         taken = [queue.popleft()]
         count = taken[0].count
-        while queue and count + queue[0].count <= self._payload_packets:
+        while queue and count + queue.first.count <= self._payload_packets:
             taken.append(queue.popleft())
             count += taken[-1].count
-        self._queued_bytes -= sum(len(packet.frame) for packet in taken)
+        return taken
+
+    def _take_all(self) -> list[Outgoing]:
+        queue, self._queue = self._queue, None
+        if queue is None:
+            return []
+        taken = list(queue)
+        queue.clear()
         return taken
 
     def _enqueue(self, packet: Outgoing) -> None:
         queue = self._queue
         if queue is None:
-            queue = self._queue = deque()
+            queue = self._queue = UnreadQueue(self._unread, _size, self._cut_off, _FORMS)
         queue.append(packet)
-        self._queued_bytes += len(packet.frame)
         limits = self._limits
-        if self._queued_bytes > limits.queued_bytes or len(queue) > limits.queued_packets:
-            self._queue = None
-            self._release()
-            self._closes(Reason.TRANSPORT_ERROR)
+        if queue.bytes > limits.queued_bytes or len(queue) > limits.queued_packets:
+            self._cut_off()
         elif self._poll is not None and len(queue) == 1:  # for the others we are awake already
             self._wake()
+
+    def _cut_off(self) -> None:
+        """Too much waits for this client; also where it only might come for its last words."""
+        self.forget()
+        self._release()
+        self._closes(Reason.TRANSPORT_ERROR)
+
+    def forget(self) -> None:
+        """What waits will not be asked for."""
+        self._take_all()
 
     def _answer(self, payload: bytes) -> None:
         reply, self._poll = self._poll, None
@@ -255,8 +275,7 @@ class Session:
     def _upgrade(self, write: Write) -> None:
         self.state = State.WEBSOCKET
         self._release()
-        queue, self._queue, self._queued_bytes = self._queue, None, 0
-        for packet in queue or ():
+        for packet in self._take_all():
             write(packet.frame)
 
     def socket_closes(self) -> None:
@@ -282,10 +301,14 @@ class Session:
         """Whether a poll waits."""
         return self._poll is not None
 
+    @property
+    def has_all(self) -> bool:
+        """Whether a polling client has everything that it was sent, and hears at once what is sent now."""
+        return self.state is State.POLLING and self._poll is not None and not self._queue
+
     def last_words(self) -> bytes:
         """The payload for a poll that comes after the close: what was still queued, and the close packet."""
-        packets = [*(self._queue or ()), CLOSE_PACKET]
-        self._queue = None
+        packets = [*self._take_all(), CLOSE_PACKET]
         return SEPARATOR.join([packet.payload for packet in packets])
 
     def _closes(self, reason: Reason) -> None:
@@ -295,6 +318,8 @@ class Session:
         self.reason = reason
         self._write = None
         self._on_closed(reason)
+        if self._poll is None and reason is not Reason.SERVER:
+            self.forget()
 
     def _control(self, packet: str) -> None:
         kind = packet[0]

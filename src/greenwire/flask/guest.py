@@ -72,6 +72,7 @@ class GuestServer:
     def _engine(self, loop: Loop) -> Engine:
         core = self._socketio._core
         quiet = QuietLog(log, loop.now)
+        loop.bound(core.limits, quiet)
         self._runner = ThreadRunner(loop, core.limits)
         self._tasks = TaskRunner(loop)
         self._dispatcher = core.bind(

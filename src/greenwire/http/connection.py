@@ -75,8 +75,8 @@ class HTTPConnection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing",
-        "_announced",
         "_at",
+        "_begun",
         "_body_asked",
         "_body_since",
         "_closing",
@@ -135,7 +135,7 @@ class HTTPConnection(asyncio.Protocol):
         self._held = b""  # received; from _at on not parsed yet
         self._at = 0
         self._exchange: Exchange | None = None
-        self._announced = False  # whether on_request has been called for it
+        self._begun = False  # whether on_request has been called for it
         self._advancing = False  # _advance() is at work, maybe further up the stack
         self._closing = False  # no request after this one
         self._ended = False  # the client has shut down its side: no request after those that are here
@@ -196,7 +196,7 @@ class HTTPConnection(asyncio.Protocol):
         self._timer.close()
         self._held, self._at = b"", 0
         exchange, self._exchange = self._exchange, None
-        if exchange is not None and self._announced:
+        if exchange is not None and self._begun:
             if not self.body_ended and self.body_error is None:
                 self.body_error = RemoteProtocolError("the client went away")
             exchange.lose()
@@ -246,8 +246,8 @@ class HTTPConnection(asyncio.Protocol):
             while True:
                 if self._at < len(self._held) and self._hungry():
                     self._feed()
-                elif self._exchange is not None and not self._announced:
-                    self._announce(self._exchange)
+                elif self._exchange is not None and not self._begun:
+                    self._begin(self._exchange)
                 else:
                     break
         except RemoteProtocolError as error:
@@ -274,7 +274,7 @@ class HTTPConnection(asyncio.Protocol):
         self._at = parser.feed(self._held, self._at)
         exchange = self._exchange
         if exchange is not None:
-            if self._announced and exchange.on_body is not None:
+            if self._begun and exchange.on_body is not None:
                 exchange.on_body()
         elif self._phase is SKIPPING:
             parser.take_body()
@@ -282,17 +282,17 @@ class HTTPConnection(asyncio.Protocol):
                 self._next()
         elif parser.request is not None:
             self._phase = RUNNING
-            self._announced = False
+            self._begun = False
             started_at = self.loop.now() if self.access_log is not None else 0.0
             self._exchange = exchange = Exchange(self, parser.request, parser.wants_upgrade, started_at)
             if parser.framing is COMPLETE:  # else first comes what is here of the body
-                self._announce(exchange)
+                self._begin(exchange)
         elif self._phase is IDLE and parser.started:
             self._phase = HEAD
             self._timer.set(self.loop.now() + self._limits.header_timeout_s)
 
-    def _announce(self, exchange: Exchange) -> None:
-        self._announced = True
+    def _begin(self, exchange: Exchange) -> None:
+        self._begun = True
         try:
             self._on_request(exchange)
         except Exception:
@@ -313,7 +313,7 @@ class HTTPConnection(asyncio.Protocol):
 
     def _reject(self, error: RemoteProtocolError) -> None:
         """What the client sends is no HTTP. It hears so, unless a handler runs that will answer."""
-        if self._exchange is not None and self._announced:
+        if self._exchange is not None and self._begun:
             self._fail_body(error)
             return
         if self._phase is SKIPPING:
@@ -504,6 +504,7 @@ class HTTPConnection(asyncio.Protocol):
     def hand_over(self) -> tuple[asyncio.Transport, bytes]:
         """See :meth:`Exchange.upgrade`."""
         self.output.flush()
+        self.output.forget()
         rest = self._held[self._at :]
         self._held, self._at = b"", 0
         self._resume_reading()

@@ -2,7 +2,8 @@
 
 It also knows whether the client keeps up. While the transport holds more than half of
 ``limits.response_buffer_bytes`` the output is not *writable*; a client that then takes nothing at all for
-``limits.write_stall_s`` is cut off.
+``limits.write_stall_s`` is cut off. Streams wait for it; but a whole answer is given to the transport at once, however
+large, and so what is not taken counts for ``limits.output_bytes``.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from ..limits import Limits
 from ..loop import Loop
 from ..net.server import shown
 from ..quiet import QuietLog
+from ..unread import UnreadQueue
 from .timer import Timer
 
 _FLUSH_BYTES = 65_536  # written in one turn: more is given to the transport before the turn ends
@@ -31,6 +33,7 @@ class Output:
         "_stall",
         "_taken",
         "_transport",
+        "_unread",
         "_written",
         "writable",
     )
@@ -47,6 +50,7 @@ class Output:
         self._taken = 0  # of these, by the kernel, when we looked last
         self._stall: Timer | None = None
         self._on_writable: Callable[[bool], None] | None = None
+        self._unread: UnreadQueue[bytes] | None = None  # while not writable: what the transport holds
         transport.set_write_buffer_limits(high=limits.response_buffer_bytes // 2)
 
     def write(self, data: bytes) -> None:
@@ -69,13 +73,12 @@ class Output:
         if transport.is_closing():
             return
         self._written += size
-        if len(parts) == 1:
-            transport.write(parts[0])
-        elif size > _FLUSH_BYTES:
-            for data in parts:
-                transport.write(data)
-        else:
-            transport.write(b"".join(parts))
+        if len(parts) > 1 and size <= _FLUSH_BYTES:
+            parts = [b"".join(parts)]
+        for data in parts:
+            transport.write(data)
+        if self._unread is not None:
+            self._unread.extend(parts)
 
     def lend(self) -> int | None:
         """A descriptor of the socket, to be closed by the borrower, while nothing waits to be written before."""
@@ -108,18 +111,31 @@ class Output:
     def pause(self) -> None:
         """The transport holds much."""
         self.writable = False
+        if self._unread is None:
+            self._unread = UnreadQueue(self._loop.unread, len, self._cut_off)
         self.watch()
 
     def resume(self) -> None:
         """The transport holds little again."""
         self.writable = True
+        self.forget()
         if self._stall is not None:
             self._stall.clear()
         self._tell(True)
 
+    def forget(self) -> None:
+        """What the transport holds is taken, or somebody else's."""
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.clear()
+
+    def _cut_off(self) -> None:
+        self._transport.abort()
+
     def lose(self) -> None:
         """The transport is gone."""
         self._parts, self._bytes = [], 0
+        self.forget()
         if self._stall is not None:
             self._stall.close()
         self._tell(False)

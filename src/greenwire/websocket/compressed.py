@@ -5,7 +5,7 @@ from typing import Any
 from picows import WSFrame, WSMsgType
 
 from ..errors import RemoteProtocolError
-from .connection import State, WebSocketConnection
+from .connection import HEARS, State, WebSocketConnection
 from .deflate import Deflater, inflate
 
 _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY)
@@ -30,7 +30,7 @@ class CompressedWebSocket(WebSocketConnection):
 
     def _unusual(self, frame: WSFrame) -> None:
         begins = frame.rsv1 and not (frame.rsv2 or frame.rsv3) and frame.msg_type in _MESSAGES
-        if begins and self._message is None and self.state is State.OPEN:
+        if begins and self._message is None and self.state in HEARS:
             self._inflates = True
             self._fragment_arrives(frame)
         else:  # on any other frame RSV1 means nothing, and is refused

@@ -11,9 +11,11 @@ the close frame of a failed connection: so a write on the wire means "fail".
 ==========  =========================================  ==================================
 state       meaning                                    leaves by
 ==========  =========================================  ==================================
-OPEN        messages flow                              ``close`` → CLOSING, peer → LINGERING
-CLOSING     our close frame is out, theirs is awaited; theirs or the timeout → LINGERING
-            what the peer has sent before counts
+OPEN        messages flow                              ``close`` → CLOSING, ``part`` →
+                                                       PARTING, peer → LINGERING
+CLOSING     our close frame is out, theirs is awaited  theirs or the timeout → LINGERING
+PARTING     likewise; what the peer has sent before    likewise
+            it has seen ours still counts
 LINGERING   nothing is sent any more; what still       peer's FIN or the timeout → CLOSED
             comes is thrown away, so that the peer
             reads our close frame and not a reset
@@ -26,32 +28,22 @@ import logging
 import socket
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
 
-from picows import (
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-)
-from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from ..limits import Limits
 from ..loop import Loop
 from .frame import close_frame, pong_frame
+from .line import JOINED_BYTES, PART_BYTES, Line
+from .wire import REQUEST, Wire, new_protocol
 
 log = logging.getLogger("greenwire")
 
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 _PING, _PONG = WSMsgType.PING, WSMsgType.PONG
-_REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
 CUT_OFF = -1  # the close code of a peer that was cut off because it did not read
+_SMALL = 2_048  # frames of that size on average are joined, however many
 _BIG = 65_536  # a message beyond this makes picows keep a buffer that is worth giving back
 
 
@@ -64,11 +56,14 @@ class State(Enum):
 
     OPEN = auto()
     CLOSING = auto()
+    PARTING = auto()
     LINGERING = auto()
     CLOSED = auto()
 
 
 _OPEN = State.OPEN  # a look-up in an Enum class takes ten times as long as one of a global
+HEARS = frozenset((State.OPEN, State.PARTING))  # messages are of interest
+_CLOSES = frozenset((State.OPEN, State.CLOSING, State.PARTING))  # their close frame is
 
 
 class WebSocketConnection(WSListener):
@@ -88,6 +83,7 @@ class WebSocketConnection(WSListener):
         "_held_bytes",
         "_limit",
         "_limits",
+        "_line",
         "_loop",
         "_message",
         "_message_bytes",
@@ -125,6 +121,7 @@ class WebSocketConnection(WSListener):
         self._on_gone = on_gone
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._line: Line | None = None  # while the peer does not keep up
         self._message: list[bytes] | None = None  # the fragments so far
         self._message_bytes = 0
         self._message_type = _TEXT
@@ -136,9 +133,12 @@ class WebSocketConnection(WSListener):
         sock = transport.get_extra_info("socket")
         if sock is not None:  # bounds what one read can bring, and so what picows' buffer can grow to
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer_bytes)
-        transport.write(head)
         transport.set_protocol(_NOBODY)  # uvloop keeps the methods of the last one that was not buffered: HTTP's
         self._early: tuple[WSProtocol, bytes] | None = (self._take_over(), early)
+        transport.set_write_buffer_limits(high=1, low=0)  # tell us of all that the kernel does not take
+        transport.write(head)
+        if transport.get_write_buffer_size() > 1:  # of HTTP's, which has been told
+            self.pause_writing()
 
     def start(self) -> None:
         """The owner is ready: deliver what came right behind the request."""
@@ -147,10 +147,10 @@ class WebSocketConnection(WSListener):
             self._feed(protocol, early)
 
     def _take_over(self) -> WSProtocol:
-        protocol = _new_protocol(self, self._limits.message_bytes)
-        wire = _Wire(self)
+        protocol = new_protocol(self, self._limits.message_bytes)
+        wire = Wire(self)
         protocol.connection_made(wire)
-        self._feed(protocol, _REQUEST)
+        self._feed(protocol, REQUEST)
         wire.armed = True
         self._transport.set_protocol(protocol)
         return protocol
@@ -172,18 +172,20 @@ class WebSocketConnection(WSListener):
     @property
     def buffered_bytes(self) -> int:
         """What the kernel has not taken yet."""
-        return self._out_bytes + self._transport.get_write_buffer_size()
+        behind = self._line.waiting if self._line is not None else 0
+        return self._out_bytes + behind + self._transport.get_write_buffer_size()
 
     @property
     def congested(self) -> bool:
         """Whether the kernel has not taken all that earlier turns have written."""
-        return self._transport.get_write_buffer_size() > 0
+        return self._line is not None
 
     def write(self, frame: bytes) -> None:
-        """Send *frame* at the end of this turn, in one system call with all others of the turn.
+        """Send *frame* at the end of this turn, in one system call with all others of the turn; sooner, if it is much.
 
-        A peer for which more than ``limits.queued_bytes`` wait is cut off. Only in OPEN (5.5.1: nothing follows a
-        close frame); else *frame* is dropped.
+        A peer for which more than ``limits.queued_bytes`` wait is cut off, and so may be one of those for which the
+        most wait when it is more than ``limits.output_bytes`` for all. Only in OPEN (5.5.1: nothing follows a close
+        frame); else *frame* is dropped.
         """
         if self.state is not _OPEN:
             return
@@ -192,30 +194,74 @@ class WebSocketConnection(WSListener):
             self._loop.mark_dirty(self)
         out.append(frame)
         self._out_bytes += len(frame)
-        if self._out_bytes > self._limit:
-            self._overflow()
+        if self._out_bytes > PART_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Hand this turn's frames to the kernel."""
         out = self._out
         if not out:
             return
-        transport = self._transport
-        if transport.get_write_buffer_size() > self._limit:
-            self._overflow()
+        if self._line is not None or (self._out_bytes > JOINED_BYTES and self._too_much_to_join()):
+            self._line_up()
             return
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         self._out_bytes = 0
-        transport.write(data)
+        self._transport.write(data)
+        if self._line is not None:  # since now: the kernel has not taken it all
+            self._line.hold(data)
 
-    def _overflow(self) -> None:
-        # A burst of one turn may be larger than the limit: it counts only with what the kernel has not taken.
-        if self._transport.get_write_buffer_size() > self._limit or self._out_bytes > 2 * self._limit:
-            self.close_code = CUT_OFF
-            self.abort()
-        elif self._out_bytes > self._limit:
-            self.flush()
+    def _too_much_to_join(self) -> bool:
+        """Whether a private copy would be much, and what it saves little."""
+        count = len(self._out)
+        if count == 1:
+            return self._out_bytes > PART_BYTES
+        return self._out_bytes > 2 * PART_BYTES or self._out_bytes > count * _SMALL
+
+    def _line_up(self) -> None:
+        """This turn's frames go behind those that wait, unless these are too many."""
+        out, self._out, self._out_bytes = self._out, [], 0
+        if self.buffered_bytes > self._limit:
+            self._cut_off()
+            return
+        line = self._line
+        if line is None:
+            line = self._line = self._new_line()
+        line.extend(out)
+        self._advance(line)
+
+    def _advance(self, line: Line) -> None:
+        line.advance()
+        if line.empty and self._line is line:
+            self._line = None
+            if line.then is not None:
+                line.then()
+
+    def _new_line(self) -> Line:
+        return Line(self._transport, self._loop.unread, self._cut_off)
+
+    def pause_writing(self) -> None:
+        """The kernel has not taken everything that the transport was given."""
+        if self._line is None:
+            self._line = self._new_line()
+        self._line.blocked = True
+
+    def resume_writing(self) -> None:
+        """It has."""
+        line = self._line
+        if line is not None:
+            line.unblock()
+            self._advance(line)
+
+    def _drop_line(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.clear()
+
+    def _cut_off(self) -> None:
+        self.close_code = CUT_OFF
+        self.abort()
 
     # --- in
 
@@ -249,8 +295,8 @@ class WebSocketConnection(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             self._close_arrives(frame)
-        elif self.state is not State.OPEN and (self.state is not State.CLOSING or kind == _PING):
-            return  # 5.5.1: nothing follows our close frame
+        elif self.state not in HEARS:
+            return  # 5.5.1: after our close frame nothing that comes is of interest but theirs
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.fail(1002, "reserved bits are set")  # 5.2: no extension was negotiated
         elif kind == _PING:
@@ -295,7 +341,7 @@ class WebSocketConnection(WSListener):
 
     def pause(self) -> None:
         """Stop reading. What picows has read already is held here."""
-        if self._held is None and self.state in (State.OPEN, State.CLOSING):
+        if self._held is None and self.state in HEARS:
             self._held = []
             self._transport.pause_reading()
 
@@ -305,7 +351,7 @@ class WebSocketConnection(WSListener):
         if held is None:
             return
         for n, message in enumerate(held):
-            if self.state not in (State.OPEN, State.CLOSING):
+            if self.state not in HEARS:
                 break
             if self._held is not None:  # paused again
                 self._held.extend(held[n:])
@@ -328,8 +374,7 @@ class WebSocketConnection(WSListener):
         self._held.append(message)
         self._held_bytes += _size(message)
         if self._held_bytes > self._limits.held_bytes:
-            self.close_code = CUT_OFF
-            self.abort()
+            self._cut_off()
 
     # --- the end
 
@@ -352,9 +397,10 @@ class WebSocketConnection(WSListener):
         """
         if self.state is State.OPEN:
             self.close(code)
+            self.state = State.PARTING
             self.flush()
-            if self._transport.can_write_eof() and not self._transport.is_closing():  # TLS has no half-closing
-                self._transport.write_eof()
+            if self._transport.can_write_eof():  # TLS has no half-closing
+                self._end_direction()
 
     def drain(self) -> None:
         """Nothing: whoever has the session on it says when it ends."""
@@ -369,6 +415,7 @@ class WebSocketConnection(WSListener):
             self.state = State.LINGERING
             self._out.clear()
             self._out_bytes = 0
+            self._drop_line()
             self._transport.abort()
 
     def fail(self, code: int, reason: str) -> None:
@@ -377,13 +424,13 @@ class WebSocketConnection(WSListener):
 
     def failed(self, frame: bytes) -> None:
         """The connection fails with this close frame, ours or picows'."""
-        if self.state in (State.OPEN, State.CLOSING):
+        if self.state in _CLOSES:
             if self.state is State.OPEN:
                 self.write(frame)
             self._linger()
 
     def _close_arrives(self, frame: WSFrame) -> None:
-        if self.state not in (State.OPEN, State.CLOSING):
+        if self.state not in _CLOSES:
             return
         code: int = frame.get_close_code() if frame.payload_size else 1005  # type: ignore[assignment]  # an IntEnum
         if frame.payload_size and (code in (0, 1006) or code > 4999):  # 7.4: what picows lets through
@@ -408,11 +455,20 @@ class WebSocketConnection(WSListener):
             return
         transport.set_protocol(_Drain(self))
         transport.resume_reading()
-        if transport.can_write_eof():
+        self._timer = self._loop.call_later(self._limits.close_timeout_s, self.abort)
+        self._end_direction()
+
+    def _end_direction(self) -> None:
+        """End our direction of TCP, behind all that still waits."""
+        transport = self._transport
+        if self._line is not None:
+            self._line.then = self._end_direction
+        elif transport.is_closing():
+            return
+        elif transport.can_write_eof():
             transport.write_eof()
         else:  # TLS has no half-closing
             transport.close()
-        self._timer = self._loop.call_later(self._limits.close_timeout_s, self.abort)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """TCP is gone while picows was in charge."""
@@ -426,6 +482,7 @@ class WebSocketConnection(WSListener):
         if self._timer is not None:
             self._timer.cancel()
         self._out.clear()
+        self._drop_line()
         self._tell_owner()
         self._on_gone(self)
 
@@ -433,12 +490,6 @@ class WebSocketConnection(WSListener):
         """Once, and then the owner is referred to no longer."""
         on_closed, self._on_closed, self._on_message = self._on_closed, _ignore, _ignore
         on_closed(self, self.close_code)
-
-    def pause_writing(self) -> None:
-        """Nothing: ``write`` and ``flush`` count for themselves."""
-
-    def resume_writing(self) -> None:
-        """Nothing, likewise."""
 
 
 def _size(message: str | bytes) -> int:
@@ -465,93 +516,11 @@ class _Drain(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         return False  # close
 
+    def pause_writing(self) -> None:
+        self._owner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._owner.resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.gone()
-
-
-class _Wire:
-    """What picows takes for the transport."""
-
-    __slots__ = ("_owner", "armed")
-
-    def __init__(self, owner: WebSocketConnection) -> None:
-        self._owner = owner
-        self.armed = False  # before the take-over is complete picows writes its own 101: swallowed
-
-    def write(self, data: bytes) -> None:
-        if self.armed:
-            self._owner.failed(bytes(data))
-
-    def get_write_buffer_size(self) -> int:
-        return 1  # not nothing: else picows would write to the descriptor itself
-
-    def get_extra_info(self, name: str) -> Any:
-        return _NO_SOCKET if name == "socket" else None
-
-    def is_closing(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """picows closes some time after a failure: by then we have."""
-
-    abort = close
-
-
-class _NoSocket:
-    """The socket options are set by net/; picows' system calls for them are saved."""
-
-    def setsockopt(self, *args: object) -> None: ...
-
-    def getsockopt(self, *args: object) -> int:
-        return 1
-
-    def fileno(self) -> int:
-        return -1
-
-
-class _NoLog:
-    """picows makes one ``logging.Logger`` a connection (10 KB) from a real one, so it gets this."""
-
-    def isEnabledFor(self, level: int) -> bool:
-        return False
-
-    def info(self, *args: object, **kwargs: object) -> None: ...
-
-    debug = warning = error = exception = log = info
-
-
-_NO_SOCKET = _NoSocket()
-_NO_LOG = _NoLog()
-_SWALLOWED = WSUpgradeResponse.create_101_response()  # one for all: nobody sees it
-_HEADERS: list[Any] = []  # of the request that picows is fed: what it parsed the first time
-
-
-def _share(request: WSUpgradeRequest) -> None:
-    """picows keeps its request for as long as the connection lives, and all are the same: 1.3 KB less for each."""
-    if not _HEADERS:
-        _HEADERS.append(request.headers)
-    request.headers = _HEADERS[0]
-
-
-def _new_protocol(listener: WSListener, max_frame_bytes: int) -> WSProtocol:
-    def accept(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        _share(request)
-        return WSUpgradeResponseWithListener(_SWALLOWED, listener)
-
-    return WSProtocol(
-        None,
-        None,
-        False,
-        accept,
-        _NO_LOG,
-        False,
-        None,
-        False,
-        0,
-        0,
-        WSAutoPingStrategy.PING_WHEN_IDLE,
-        False,
-        max_frame_bytes,
-        None,
-        2_048,
-    )
