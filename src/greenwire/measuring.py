@@ -12,7 +12,7 @@ from . import metrics
 from .cluster.messages import Message
 from .cluster.workers import Cluster
 from .engineio.packet import Outgoing
-from .engineio.peer import Peer
+from .engineio.peer import Keeper, Peer
 from .engineio.serve import Engine
 from .engineio.session import Reason
 from .http.connection import HTTPConnection
@@ -49,8 +49,8 @@ class MeasuredPeer(Peer):
 
     __slots__ = ("_traffic",)
 
-    def __init__(self, sid: str, request: Any, now: float, on_error: Any, traffic: Traffic) -> None:
-        super().__init__(sid, request, now, on_error)
+    def __init__(self, sid: str, request: Any, now: float, keeper: Keeper, traffic: Traffic) -> None:
+        super().__init__(sid, request, now, keeper)
         self._traffic = traffic
 
     @property
@@ -85,15 +85,15 @@ class MeasuredEngine(Engine):
 
     def _new_peer(self, request: Request) -> Peer:
         plain = super()._new_peer(request)
-        return MeasuredPeer(plain.sid, request, plain.opened_at, self.fail, self.traffic)
+        return MeasuredPeer(plain.sid, request, plain.opened_at, self, self.traffic)
 
     def _opened(self, peer: Peer) -> None:
         self.figures.count(metrics.OPENED, peer.transport)
         super()._opened(peer)
 
-    def _closed(self, peer: Peer, reason: Reason) -> None:
+    def closed(self, peer: Peer, reason: Reason) -> None:
         self.figures.count(metrics.CLOSED, reason.value)
-        super()._closed(peer, reason)
+        super().closed(peer, reason)
 
 
 class MeasuredFace:

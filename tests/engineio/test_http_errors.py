@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from greenwire.flask import emit
 from greenwire.limits import Limits
 from support.engine import POLLING, WEBSOCKET, Client, Polling
 from support.raw import HANDSHAKE, Connection, WebSocket
@@ -148,6 +149,15 @@ def test_a_websocket_packet_that_is_none(site):
             client.handshake()
             client.send_text(packet)
             assert client.close_code() == 1002
+
+
+def test_a_websocket_that_is_sent_more_before_its_connect_packet_than_may_wait():
+    socketio = new_socketio(limits=Limits(queued_packets=3))
+    socketio.on("connect")(lambda: [emit("hello", n) for n in range(4)])
+    with Site(socketio) as site, Client(site.port) as client:
+        client.handshake()
+        client.send_text("40")
+        assert client.close_code() == 1008
 
 
 # --- sizes

@@ -12,8 +12,8 @@ from support.site import Site, new_socketio
 from support.waiting import Log, wait_until
 
 pytestmark = pytest.mark.slow
-INTERVAL_S, TIMEOUT_S = 0.3, 0.2
-SLACK_S = 0.1  # what a busy machine may add
+INTERVAL_S, TIMEOUT_S = 0.3, 0.7
+EARLY_S = 0.02  # by so much a clock may differ; a busy machine adds what it likes
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,20 @@ def notes(site: Site) -> Log:
 
 def test_a_ping_comes_after_the_interval(site):
     with Client(site.port) as client:
+        start = time.monotonic()
         opened = client.handshake()
-        assert (opened["pingInterval"], opened["pingTimeout"]) == (300, 200)
-        for _ in range(2):
-            start = time.monotonic()
+        assert (opened["pingInterval"], opened["pingTimeout"]) == (300, 700)
+        for count in (1, 2):
             assert client.receive() == "2"
-            assert INTERVAL_S - SLACK_S < time.monotonic() - start < INTERVAL_S + 2 * SLACK_S
+            assert time.monotonic() - start > count * INTERVAL_S - EARLY_S
+            client.send_text("3")
+
+
+def test_pings_come_in_time_where_the_timeout_is_longer_than_the_interval():
+    with Site(new_socketio(ping_interval=INTERVAL_S, ping_timeout=1_000.0)) as site, Client(site.port) as client:
+        client.handshake()
+        for _ in range(3):
+            assert client.receive() == "2"  # the second would come when the first one's answer is overdue
             client.send_text("3")
 
 
@@ -54,17 +62,16 @@ def test_a_websocket_that_does_not_answer_is_closed(site, notes):
         client.join()
         assert client.receive() == "2"
         assert client.close_code() == 1000
-        assert time.monotonic() - start > INTERVAL_S + TIMEOUT_S - 0.02
+        assert time.monotonic() - start > INTERVAL_S + TIMEOUT_S - EARLY_S
         assert notes.wait_for(1) == ["ping timeout"]
 
 
 def test_a_polling_session_that_does_not_answer_is_unknown_when_its_time_is_over(site, notes):
     with Polling(site.port) as polling:
-        polling.join()
         start = time.monotonic()
-        notes.wait_for(1)
-        assert notes == ["ping timeout"]
-        assert time.monotonic() - start < INTERVAL_S + TIMEOUT_S + SLACK_S
+        polling.join()
+        assert notes.wait_for(1) == ["ping timeout"]
+        assert time.monotonic() - start > INTERVAL_S + TIMEOUT_S - EARLY_S
         assert polling.get(polling.target).json == {"code": 1, "message": "Session ID unknown"}
 
 

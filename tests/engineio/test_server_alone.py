@@ -1,5 +1,6 @@
 """Engine.IO without Socket.IO, beside a WSGI application: ``engineio.Server`` mounted by ``serve``."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +120,35 @@ def test_a_failing_callback_ends_nothing(caplog):
         client.send("good")
         assert got.wait_for(1) == ["good"]
     assert "as bad as it gets" in caplog.text
+
+
+def test_a_callback_that_ends_its_thread_has_failed_too(caplog):
+    def on_message(sid, data):
+        if data == "bad":
+            sys.exit("as bad as it gets")
+        server.send(sid, data)
+
+    server = engineio.Server(on_message=on_message)
+    with served(server) as port, connected(port, "websocket") as (client, got):
+        client.send("bad")
+        client.send("good")
+        assert got.wait_for(1) == ["good"]
+    assert "as bad as it gets" in caplog.text
+
+
+def test_who_cannot_be_judged_is_refused(caplog):
+    notes = Log()
+
+    def on_connect(sid, environ):
+        raise ValueError("the list of users cannot be read")
+
+    server = engineio.Server(on_connect, lambda sid, data: notes.append(data), lambda sid, reason: notes.append(reason))
+    with served(server) as port, Connection(port) as polling:
+        sid = polling.get("/engine.io/?EIO=4&transport=polling").text.split('"')[3]
+        assert polling.get(f"/engine.io/?EIO=4&transport=polling&sid={sid}").text == "1"
+        wait_until(lambda: not server.busy, "the session is forgotten")
+    assert notes == []
+    assert "the list of users cannot be read" in caplog.text
 
 
 def test_two_servers_and_an_application_on_one_port():

@@ -8,7 +8,6 @@ a client of another protocol version is refused before the 101.
 import asyncio
 import gzip
 import json
-import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,8 +34,6 @@ from .packet import PING_PACKET, decode_payload, open_packet
 from .peer import Peer
 from .session import Conflict, Reason, Session, State
 
-log = logging.getLogger("greenwire")
-
 # Node's codes. 4 is Node's "Forbidden".
 TRANSPORT_UNKNOWN = (0, "Transport unknown")
 SESSION_UNKNOWN = (1, "Session ID unknown")
@@ -62,8 +59,8 @@ class Engine:
     ) -> None:
         self.options = options
         self.peers: dict[str, Peer] = {}
-        # Takes a request of a session that is not one of ours, if it is one of another process.
-        self.elsewhere: Callable[[Exchange, str], bool] = lambda exchange, sid: False
+        # Has a request of a session that is not one of ours answered by the process whose session it is, or by us.
+        self.elsewhere: Callable[[Exchange, str, Callable[[], None]], None] = lambda exchange, sid, unknown: unknown()
         self._loop = loop
         self._limits = replace(limits, message_bytes=options.max_http_buffer_size)
         self._quiet = quiet
@@ -101,8 +98,7 @@ class Engine:
         peer = self.peers.get(query["sid"][0])
         upgrade = query["transport"][0] == "websocket"
         if peer is None:
-            if not self.elsewhere(exchange, query["sid"][0]):
-                self._refuse(exchange, SESSION_UNKNOWN)
+            self.elsewhere(exchange, query["sid"][0], lambda: self._refuse(exchange, SESSION_UNKNOWN))
         elif upgrade != wants_websocket(exchange.request.get):
             self._refuse(exchange, BAD_REQUEST)
         elif query.get("EIO", [""])[0] != "4":
@@ -173,17 +169,18 @@ class Engine:
         socket.start()
 
     def _new_peer(self, request: Request) -> Peer:
-        return Peer(new_id(), request, self._loop.now(), self.fail)
+        return Peer(new_id(), request, self._loop.now(), self)
 
     def _new_session(self, peer: Peer, write: Callable[[bytes], None] | None = None) -> Session:
         return Session(
             peer.sid,
             self._limits,
-            wake=lambda: self._loop.mark_dirty(peer),
-            on_pong=lambda: self._heartbeats.start(peer.session, self._loop.now()),
-            on_closed=lambda reason: self._closed(peer, reason),
+            wake=peer.wake,
+            on_pong=peer.answered,
+            on_closed=peer.closed,
             write=write,
             payload_packets=_payload_packets(peer.request.get("user-agent") or ""),
+            unread=self._loop.unread,
         )
 
     def _open_packet(self, peer: Peer, upgrades: list[str]) -> Any:
@@ -231,6 +228,8 @@ class Engine:
             )
         except Conflict:
             self._refuse(exchange, BAD_REQUEST)
+        if peer.on_poll is not None:
+            peer.on_poll()
 
     def _post(self, exchange: Exchange, peer: Peer) -> None:
         if peer.posting:  # Engine.IO 4: at most one POST in flight; two could overtake each other
@@ -292,7 +291,9 @@ class Engine:
         if self._timer is None:
             deadline = self._heartbeats.next_deadline()
             if deadline is not None:
-                self._timer = self._loop.call_later(max(0.0, deadline - self._loop.now()), self._tick)
+                # A pong arms no timer: the ping that follows it is due an interval from now, at the earliest.
+                wait_s = min(max(0.0, deadline - self._loop.now()), self.options.ping_interval)
+                self._timer = self._loop.call_later(wait_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -309,12 +310,21 @@ class Engine:
 
     # --- the end
 
+    def wake(self, peer: Peer) -> None:
+        """Its poll is to be answered at the end of this turn."""
+        self._loop.mark_dirty(peer)
+
+    def answered(self, peer: Peer) -> None:
+        """Its pong has come."""
+        self._heartbeats.start(peer.session, self._loop.now())
+
     def fail(self, peer: Peer, error: RemoteProtocolError) -> None:
         """This client, or the layer above on its behalf, has made no sense: it is told so and disconnected."""
         self._quiet.warning("protocol", "a client broke the protocol and was disconnected: %s", error)
         peer.close(Reason.PARSE_ERROR)
 
-    def _closed(self, peer: Peer, reason: Reason) -> None:
+    def closed(self, peer: Peer, reason: Reason) -> None:
+        """Its session is over: what belongs to it ends, and the layer above is told."""
         self._heartbeats.stop(peer.session)
         if reason is Reason.TRANSPORT_ERROR:
             self._quiet.warning(
@@ -326,14 +336,19 @@ class Engine:
         elif reason is not Reason.SERVER or peer.session.holds_poll:
             self._forget(peer)  # it knows, or is gone, or has broken the protocol: from now on, "Session ID unknown"
         else:  # a poll may still come for the close packet
-            self._loop.call_later(self._limits.polling_close_s, self._forget, peer)
+            self._loop.call_later(self._limits.polling_close_s, self._expired, peer)
         if peer.probe is not None:
             peer.probe.close(1000)
         # In a turn of its own: the caller may be in the middle of a loop over a room.
-        self._loop.call_soon(peer.on_close, reason)
+        self._loop.call_soon(peer.on_close, peer.owner, reason)
 
     def _forget(self, peer: Peer) -> None:
         self.peers.pop(peer.sid, None)
+
+    def _expired(self, peer: Peer) -> None:
+        """No poll has come for its last words."""
+        self._forget(peer)
+        peer.session.forget()
 
     def stop(self) -> None:
         """Close all sessions, and refuse new ones."""

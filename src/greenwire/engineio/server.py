@@ -14,7 +14,6 @@ The callbacks run where handlers run, in a runner. Those of one session run in o
 different sessions beside each other.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -28,8 +27,6 @@ from .options import Options
 from .packet import Outgoing, message
 from .peer import Peer
 from .session import Reason, State
-
-log = logging.getLogger("greenwire")
 
 OnConnect = Callable[[str, dict[str, Any]], object]
 OnMessage = Callable[[str, str | bytes], object]
@@ -49,9 +46,9 @@ class Host(Protocol):
 class Server:
     """An Engine.IO server on the path *path*.
 
-    *on_connect(sid, environ)* refuses the session by returning ``False``. *on_message(sid, data)* is given a
-    ``str`` or ``bytes``. *on_close(sid, reason)* is called once for each session that was not refused. Options
-    are those of :class:`greenwire.engineio.options.Options`. Mount it with :func:`greenwire.serve`.
+    *on_connect(sid, environ)* refuses the session by returning ``False``, or by failing. *on_message(sid, data)*
+    is given a ``str`` or ``bytes``. *on_close(sid, reason)* is called once for each session that was not refused.
+    Options are those of :class:`greenwire.engineio.options.Options`. Mount it with :func:`greenwire.serve`.
     """
 
     def __init__(
@@ -120,17 +117,22 @@ class Server:
         lane = _Lane(self._host, peer, self.limits.events_in_flight)
         self._sessions[peer.sid] = lane
         lane.put(self._connect, lane, environ_of(peer.request))
-        peer.on_message = lambda data: lane.put(self._message, lane, data)
-        peer.on_close = lambda reason: self._closed(lane, reason)
+        peer.owner, peer.on_message, peer.on_close = lane, self._heard, self._closed
 
     def _connect(self, lane: "_Lane", environ: dict[str, Any]) -> None:
-        if self._on_connect(lane.peer.sid, environ) is False:
-            lane.refused = True
-            self.close(lane.peer.sid)
+        lane.refused = True  # also where the callback fails
+        try:
+            lane.refused = self._on_connect(lane.peer.sid, environ) is False
+        finally:
+            if lane.refused:
+                self.close(lane.peer.sid)
 
     def _message(self, lane: "_Lane", data: str | bytes) -> None:
         if not lane.refused:
             self._on_message(lane.peer.sid, data)
+
+    def _heard(self, lane: "_Lane", data: str | bytes) -> None:
+        lane.put(self._message, lane, data)
 
     def _closed(self, lane: "_Lane", reason: Reason) -> None:
         lane.put(self._end, lane, reason)
@@ -170,10 +172,8 @@ class _Lane:
             fn, args = calls.popleft()
             try:
                 fn(*args)
-            except Exception as error:
-                self._host.loop.post(
-                    self._host.quiet.error, f"engineio {id(fn)}", error, "an Engine.IO callback failed"
-                )
+            except BaseException as error:  # also SystemExit: a callback ends nothing
+                self._host.loop.post(self._host.quiet.error, "engineio", error, "an Engine.IO callback failed")
         self._host.loop.post(self._rest)
 
     def _rest(self) -> None:

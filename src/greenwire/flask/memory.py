@@ -211,8 +211,9 @@ class MemoryPeer:
         self.sid = sid
         self.request = GivenRequest(environ)
         self.opened_at = site.loop.now()
-        self.on_message: Callable[[str | bytes], None] = _nobody
-        self.on_close: Callable[[Reason], None] = _nobody
+        self.owner: Any = None
+        self.on_message: Callable[[Any, str | bytes], None] = _nobody
+        self.on_close: Callable[[Any, Reason], None] = _nobody
         self._site = site
         self._deliver = deliver
 
@@ -224,11 +225,11 @@ class MemoryPeer:
     def receive(self, packet: Outgoing) -> None:
         """A packet of the client's, and its attachments."""
         for part in decode_payload(packet.payload):
-            self.on_message(part[1:] if isinstance(part, str) else part)
+            self.on_message(self.owner, part[1:] if isinstance(part, str) else part)
 
     def close(self, reason: Reason = Reason.SERVER) -> None:
         if self._site.remove(self):
-            self.on_close(reason)
+            self.on_close(self.owner, reason)
 
     def pause(self) -> None:
         """Nothing: a test client waits for each of its calls anyway."""
