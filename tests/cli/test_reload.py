@@ -11,6 +11,7 @@ from commanding import Command, copy_app, get
 
 from support.certificate import self_signed
 from support.engine import Client
+from support.gate import Gate
 from support.raw import Connection
 from support.waiting import wait_until
 
@@ -110,20 +111,43 @@ def test_a_broken_module_changes_nothing(tmp_path, text, error):
         assert load.failures == []
 
 
+def test_a_worker_that_has_served_its_requests_is_replaced_although_the_reload_has_failed(tmp_path):
+    folder = copy_app(tmp_path)
+    args = ("--supervisor", "--max-requests", "5", "--limit-drain-s", "0.2", "--limit-restart-pause-s", "0.05")
+    with Command(folder, "run", "shop:app", "--bind", "127.0.0.1:0", *args) as command:
+        before = command.wait_for_workers(1)
+        assert command.port
+        (folder / "shop.py").write_text(
+            "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.01)\nraise ValueError\n"
+        )
+        command.signal(signal.SIGHUP)
+        command.wait_for_workers(2)
+        for _ in range(5):
+            assert get(command.port, "/version") == "1"
+        (folder / "go").touch()
+        command.says("the reload has failed: 1 workers serve on as before")
+        copy_app(folder, VERSION="2")
+        wait_until(lambda: get(command.port, "/version") == "2")
+        command.wait_for_workers(1, without=before)
+
+
 def test_an_answer_under_way_is_finished_by_the_old_worker(tmp_path):
     folder = copy_app(tmp_path)
-    with Command(folder, *ARGS, "--limit-drain-s", "0.1") as command, Connection(command.port) as browser:
+    args = (*ARGS, "--limit-drain-s", "0.1")
+    with Gate() as gate, Command(folder, *args) as command, Connection(command.port) as browser:
         before = command.wait_for_workers(2)
-        browser.send_request("GET", "/slow")
-        wait_until(lambda: "in flight" in command.out)
+        browser.send_request("GET", gate.path)
+        gate.arrived()
         command.signal(signal.SIGHUP)
+        wait_until(lambda: len(command.workers() & before) == 1)  # the other one has left
+        gate.open()
         assert browser.response().text == "finished"
         command.wait_for_workers(2, without=before)
 
 
 def test_clients_are_closed_spread_over_the_time_to_drain(tmp_path):
     folder = copy_app(tmp_path)
-    with Command(folder, "run", "shop:app", "-b", "127.0.0.1:0", "--supervisor", "--limit-drain-s", "1") as command:
+    with Command(folder, "run", "shop:app", "-b", "127.0.0.1:0", "--supervisor", "--limit-drain-s", "2") as command:
         clients = [Client(command.port) for _ in range(20)]
         for client in clients:
             client.join()

@@ -199,6 +199,27 @@ def test_sessions_that_nobody_has(group, raw):
     assert raw(2).ask("GET", f"{POLL}&sid=nonsense")[0] == 400
 
 
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_sessions_of_a_worker_that_has_just_ended(group, raw, left_behind):
+    """Others have not heard of its end yet. What is left of one that was killed is a file."""
+    sid = handshake(raw(1))
+    path = Path(group.directory, "1.hand")
+    kept = path.rename(path.with_suffix(".kept"))
+    if left_behind:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+    try:
+        two = raw(2)
+        for method, body in (("GET", b""), ("POST", b"40")):
+            status, answer = two.ask(method, f"{POLL}&sid={sid}", body)
+            assert (status, json.loads(answer)) == (400, {"code": 1, "message": "Session ID unknown"})
+        assert two.ask("GET", "/worker") == (200, "2"), "the connection is as good as before"
+    finally:
+        kept.rename(path)
+    assert raw(2).ask("POST", f"{POLL}&sid={sid}", b"40") == (200, "ok")
+    assert "Traceback" not in group.said
+
+
 def test_an_upgrade_goes_over(plain):
     """python-socketio's client makes its WebSocket after it has polled."""
     listeners = [Listener(plain.url, "x", transports=("polling", "websocket")) for _ in range(8)]

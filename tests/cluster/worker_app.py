@@ -19,7 +19,7 @@ from greenwire.run_options import RunOptions
 def make(number: int, queue: str | None) -> SocketIO:
     app = flask.Flask("worker")
     app.secret_key = "not a secret"
-    socketio = SocketIO(app, message_queue=queue, ping_interval=5, ping_timeout=5)
+    socketio = SocketIO(app, message_queue=queue, ping_interval=5, ping_timeout=15)
 
     @app.route("/worker")
     def worker():
@@ -70,7 +70,7 @@ def make(number: int, queue: str | None) -> SocketIO:
         emit("x", "x" * size, to="nobody")
 
     @socketio.on("ask")
-    def ask(sid, timeout=5):
+    def ask(sid, timeout=15):
         try:
             return call("question", b"?", to=sid, timeout=timeout)
         except DisconnectedError:

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenwire.errors import EncodeError
+from greenwire.flask.memory import InlineLoop, InlineTasks
 from greenwire.limits import Limits
 from greenwire.socketio.packet import Json
 from greenwire.socketio.rate import EventRate
+from greenwire.socketio.server import Server
 from greenwire.socketio.wire import JsonWire
 
 
@@ -60,3 +62,65 @@ def test_attachments_sent_at_the_limit_and_one_past():
         assert len(encode("/", ["x", [b"1", b"2", b"3"]]).parts) == 4
         with pytest.raises(EncodeError, match="'attachments_sent'"):
             encode("/", ["x", [b"1", b"2", b"3", b"4"]])
+
+
+class CountingLoop(InlineLoop):
+    """Knows how many timers have not fired yet."""
+
+    waiting = 0
+
+    def call_later(self, delay_s, fn, *args):
+        self.waiting += 1
+        return super().call_later(delay_s, self._fire, fn, args)
+
+    def _fire(self, fn, args):
+        self.waiting -= 1
+        fn(*args)
+
+
+class StubPeer:
+    """A session that says how often it was told to go on."""
+
+    writable = True
+    paused = False
+    resumed = 0
+
+    def send(self, packet):
+        pass
+
+    close = send
+
+    def pause(self):
+        self.paused = True
+
+    def resume(self):
+        self.paused = False
+        self.resumed += 1
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_client_that_waits_has_one_timer_however_much_has_come(ordered):
+    server = Server(limits=Limits(events_per_second=2))
+    server.async_handlers = not ordered
+    handled = []
+    server.on("connect")(lambda sid: None)
+    server.on("note")(lambda sid, n: handled.append(n))
+    loop, peer = CountingLoop(), StubPeer()
+    server.bind(loop, loop, InlineTasks(loop), loop, print).opened(peer)
+    before = loop.waiting
+
+    def speak():  # while the connect handler waits for its turn
+        peer.on_message(peer.owner, "0")
+        for n in range(12):
+            peer.on_message(peer.owner, f'2["note",{n}]')
+
+    loop.ask(speak)
+    assert handled == list(range(12))
+    assert peer.paused
+    assert loop.waiting == before + 1
+    loop.advance(5.4)
+    assert peer.paused
+    loop.advance(0.2)  # twelve events at two a second, one second's worth of them at once
+    assert not peer.paused
+    assert peer.resumed == 1
+    assert loop.waiting == before

@@ -24,6 +24,7 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -39,7 +40,8 @@ from ..loop import Loop
 from ..net.proxy_protocol import Header
 from ..net.server import Server
 from ..quiet import QuietLog
-from .link import Links, listen
+from .link import Links
+from .listener import Listener
 
 log = logging.getLogger("greenwire")
 
@@ -64,21 +66,30 @@ class Handover:
         self.quiet = quiet
         self._links = links
         self._directory = Path(directory)
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Take what others pass on."""
-        self._listener = listen(self._path(self._links.number), _BACKLOG)
-        self.loop.aio.add_reader(self._listener.fileno(), self._accept)
+        self._listener = Listener(
+            self._path(self._links.number),
+            _BACKLOG,
+            self.loop,
+            self.quiet,
+            "take a connection over from another worker",
+            self.limits.accept_pause_s,
+            lambda sock: Arrival(self, sock),
+        )
+
+    def leave(self) -> None:
+        """Our sessions have ended: what others are asked for, they can answer themselves."""
+        if self._listener is not None:
+            self._listener.hide()
+            self._listener.close()
 
     def stop(self) -> None:
         """The loop has ended."""
-        if self._listener is not None:
-            self.loop.aio.remove_reader(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
-            self._path(self._links.number).unlink(missing_ok=True)
+        self.leave()
         for task in self._tasks:
             task.cancel()
 
@@ -92,20 +103,49 @@ class Handover:
 
     # --- to another worker
 
-    def take(self, exchange: Exchange, sid: str, body_bytes: int) -> bool:
-        """Pass *exchange* on, if *sid* is a session of another worker that is there. Its body has to be read first."""
+    def take(self, exchange: Exchange, sid: str, unknown: Callable[[], None], body_bytes: int) -> None:
+        """Pass *exchange* on to the worker that *sid* is a session of, else say that it is *unknown*."""
         number = owner(sid)
         if number == self._links.number or number not in self._links.there:
-            return False
-        exchange.collect(body_bytes, lambda body, error: self._collected(exchange, number, body, error))
-        return True
-
-    def _collected(
-        self, exchange: Exchange, number: int, body: bytes | None, error: RemoteProtocolError | None
-    ) -> None:
-        if body is None:
-            exchange.respond(error.status if error is not None else 400, [])
+            unknown()
             return
+
+        def collected(body: bytes | None, error: RemoteProtocolError | None) -> None:
+            if body is None:
+                exchange.respond(error.status if error is not None else 400, [])
+            else:
+                self._start(self._pass_on(exchange, number, body, unknown))
+
+        exchange.collect(body_bytes, collected)
+
+    async def _pass_on(self, exchange: Exchange, number: int, body: bytes, unknown: Callable[[], None]) -> None:
+        try:
+            sock = await self._connect(number)
+        except (FileNotFoundError, ConnectionRefusedError):  # it has ended, and its sessions with it
+            unknown()
+            return
+        except OSError as error:
+            exchange.connection.abort()
+            self._failed(number, error)
+            return
+        if exchange.gone:  # the client, meanwhile
+            sock.close()
+            return
+        plain = exchange.connection.ends[2] == "http"
+        near, frame = self._detach(exchange, body)
+        assert near.transport is not None
+        try:
+            if plain and near.transport.get_write_buffer_size() == 0:
+                await self._give(sock, frame, near)
+            else:
+                await self._carry(sock, frame, near)
+        except OSError as error:
+            sock.close()
+            near.abort()
+            self._failed(number, error)
+
+    def _detach(self, exchange: Exchange, body: bytes) -> "tuple[Near, bytes]":
+        """The connection of *exchange* without its protocol, and what the other worker has to know."""
         connection = exchange.connection
         peer, local, scheme = connection.ends
         facts = orjson.dumps({"peer": peer, "local": local, "scheme": scheme})
@@ -120,47 +160,22 @@ class Handover:
         self.server.replace(connection, near)
         transport.set_protocol(near)
         near.connection_made(transport)
-        frame = framed(facts, request + rest)
-        if scheme == "http" and transport.get_write_buffer_size() == 0:
-            self._give(number, frame, near)
-        else:
-            self._start(self._carry(number, frame, near))
+        return near, framed(facts, request + rest)
 
-    def _give(self, number: int, frame: bytes, near: "Near") -> None:
+    async def _give(self, sock: socket.socket, frame: bytes, near: "Near") -> None:
         assert near.transport is not None
-        try:
-            descriptor = os.dup(near.transport.get_extra_info("socket").fileno())
-        except OSError as error:
-            near.abort()
-            self._failed(number, error)
-            return
+        descriptor = os.dup(near.transport.get_extra_info("socket").fileno())
         near.abort()  # closes ours; the other one is open
-        self._start(self._pass(number, frame, descriptor))
-
-    async def _pass(self, number: int, frame: bytes, descriptor: int) -> None:
         try:
-            with await self._connect(number) as sock:
-                sent = socket.send_fds(sock, [frame], [descriptor])
-                await self.loop.aio.sock_sendall(sock, frame[sent:])
-        except OSError as error:
-            self._failed(number, error)
+            sent = socket.send_fds(sock, [frame], [descriptor])
+            await self.loop.aio.sock_sendall(sock, frame[sent:])
         finally:
             os.close(descriptor)
+        sock.close()
 
-    async def _carry(self, number: int, frame: bytes, near: "Near") -> None:
-        try:
-            sock = await self._connect(number)
-        except OSError as error:
-            near.abort()
-            self._failed(number, error)
-            return
-        try:
-            await self.loop.aio.sock_sendall(sock, frame)
-            await self.loop.aio.connect_accepted_socket(lambda: Far(near), sock)
-        except OSError as error:
-            sock.close()
-            near.abort()
-            self._failed(number, error)
+    async def _carry(self, sock: socket.socket, frame: bytes, near: "Near") -> None:
+        await self.loop.aio.sock_sendall(sock, frame)
+        await self.loop.aio.connect_accepted_socket(lambda: Far(near), sock)
 
     async def _connect(self, number: int) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
@@ -184,25 +199,6 @@ class Handover:
         self.quiet.warning("handover", warning, number, error)
 
     # --- from another worker
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self.quiet.warning("handover", "cannot take a connection over from another worker: %s", error)
-                self.loop.aio.remove_reader(self._listener.fileno())  # else it would be told again, every turn
-                self.loop.call_later(self.limits.accept_pause_s, self._resume)
-                return
-            sock.setblocking(False)
-            Arrival(self, sock)
-
-    def _resume(self) -> None:
-        if self._listener is not None:
-            self.loop.aio.add_reader(self._listener.fileno(), self._accept)
 
     def arrived(self, sock: socket.socket, facts: bytes, data: bytes) -> None:
         """A connection has been passed on to us; *sock* is the client's, or is carried by the other worker."""

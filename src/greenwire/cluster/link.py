@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
-from ..errors import ConfigurationError, RemoteProtocolError
+from ..errors import RemoteProtocolError
 from ..limits import Limits
 from ..loop import Loop
 from ..quiet import QuietLog
+from .listener import Listener
 from .messages import Goodbye, Hello, Message, Reader, encode
 
 log = logging.getLogger("greenwire")
@@ -56,15 +57,22 @@ class Links:
         self.on_message = on_message
         self._on_gone = on_gone
         self._directory = Path(directory)
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._out: dict[int, Dialled] = {}
         self._in: dict[int, Taken] = {}
         self._ending = False
 
     def start(self) -> None:
         """Listen, and dial whoever is there."""
-        self._listener = listen(self._directory / f"{self.number}{SUFFIX}", _BACKLOG)
-        self.loop.aio.add_reader(self._listener.fileno(), self._accept)
+        self._listener = Listener(
+            self._directory / f"{self.number}{SUFFIX}",
+            _BACKLOG,
+            self.loop,
+            self.quiet,
+            "take the connection of another worker",
+            self.limits.accept_pause_s,
+            lambda sock: self._attach(Taken(self), sock),
+        )
         for found in self._directory.glob(f"*{SUFFIX}"):
             if found.stem.isdigit() and int(found.stem) != self.number:
                 self._dial(int(found.stem))
@@ -73,10 +81,7 @@ class Links:
         """Say goodbye and close. What was written before still leaves."""
         self._ending = True
         if self._listener is not None:
-            self.loop.aio.remove_reader(self._listener.fileno())
             self._listener.close()
-            self._listener = None
-            (self._directory / f"{self.number}{SUFFIX}").unlink(missing_ok=True)
         for link in list(self._out.values()):
             link.write(encode(Goodbye()))
             link.close()
@@ -132,25 +137,6 @@ class Links:
         task.add_done_callback(lambda done: sock.close() if done.cancelled() or done.exception() else None)
 
     # --- in
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self.quiet.warning("worker accept", "cannot take the connection of another worker: %s", error)
-                self.loop.aio.remove_reader(self._listener.fileno())  # else it would be told again, every turn
-                self.loop.call_later(self.limits.accept_pause_s, self._resume)
-                return
-            sock.setblocking(False)
-            self._attach(Taken(self), sock)
-
-    def _resume(self) -> None:
-        if self._listener is not None:
-            self.loop.aio.add_reader(self._listener.fileno(), self._accept)
 
     def introduced(self, taken: "Taken", number: int) -> None:
         """A connection has said whose it is."""
@@ -286,20 +272,6 @@ class Taken(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._links.taken_lost(self)
-
-
-def listen(path: Path, backlog: int) -> socket.socket:
-    """A Unix socket that listens at *path*. What stands there is of a worker that had our number, and is dead."""
-    path.unlink(missing_ok=True)
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.bind(str(path))
-    except OSError as error:
-        sock.close()
-        raise ConfigurationError(f"workers cannot meet at {path}: {error}; does a shorter TMPDIR help?") from None
-    sock.listen(backlog)
-    sock.setblocking(False)
-    return sock
 
 
 def is_private(directory: str) -> bool:

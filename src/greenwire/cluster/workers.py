@@ -95,6 +95,10 @@ class Cluster:
         self._handover.start()
         self._links.start()
 
+    def ending(self) -> None:
+        """Our sessions end now: no request of theirs is to be passed on to us."""
+        self._handover.leave()
+
     def stop(self) -> None:
         """Leave. The loop does not run any more, and is run for a moment."""
         self._handover.stop()

@@ -102,6 +102,7 @@ class _Child:
     born: float
     deadline: float
     state: State = State.BOOTING
+    spent: bool = False  # it has asked to be replaced
     kill_with: list[signal.Signals] = field(default_factory=lambda: [signal.SIGKILL, signal.SIGABRT])
 
     def __str__(self) -> str:
@@ -362,9 +363,11 @@ class Supervisor:
         child.deadline = time.monotonic() + self._limits.worker_silence_s
         if child.state is State.BOOTING and Word.READY.value in words:
             self._ready(child)
-        if child.state is State.SERVING and Word.REPLACE_ME.value in words:
+        if Word.REPLACE_ME.value in words:
             log.info("%s has served its requests and is replaced", child)
-            child.state = State.RETIRING
+            child.spent = True
+            if child.state is State.SERVING:
+                child.state = State.RETIRING
 
     def _ready(self, child: _Child) -> None:
         child.state = State.SERVING
@@ -420,9 +423,9 @@ class Supervisor:
         for child in self._children:
             if child.generation == self._generation and child.state is not State.LEAVING:
                 self._tell_to_stop(child)
-            elif child.state is State.RETIRING:
+            elif child.state is State.RETIRING and not child.spent:
                 child.state = State.SERVING
-        old = [child for child in self._children if child.state is State.SERVING]
+        old = [child for child in self._children if child.state in (State.SERVING, State.RETIRING)]
         self._generation = max((child.generation for child in old), default=self._generation)
         self._enter(Phase.SERVING)
         log.error("the reload has failed: %d workers serve on as before. Mend it, and send HUP again", len(old))

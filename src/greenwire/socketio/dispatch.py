@@ -9,7 +9,6 @@ handler, and ends nothing.
 import logging
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ..engineio.packet import Outgoing
@@ -38,8 +37,9 @@ TOO_MANY_NAMESPACES: dict[str, object] = {"message": "Too many namespaces"}
 class PeerLike(Protocol):
     """What this layer needs of an Engine.IO client."""
 
-    on_message: Callable[[str | bytes], None]
-    on_close: Callable[[Reason], None]
+    owner: Any
+    on_message: Callable[[Any, str | bytes], None]
+    on_close: Callable[[Any, Reason], None]
 
     @property
     def writable(self) -> bool: ...
@@ -115,29 +115,24 @@ class Dispatcher:
         self._tasks = tasks
         self._quiet = quiet
         self._on_bad_client = on_bad_client
+        self._listener = self._receive, self._lost  # bound once, and not for each client
         if limits.events_per_second < UNBOUNDED:  # who has no such limit pays nothing for it
             self._rate = EventRate(limits.events_per_second, loop.now)
+            self._waiting: set[Client] = set()  # for each a timer runs, which ends its pause
             self._take_in, self._resume = self._take_in_paced, self._resume_paced  # type: ignore[method-assign]
 
     # --- clients come, speak and go (loop thread)
 
     def opened(self, peer: PeerLike) -> None:
         """A new Engine.IO session."""
-        self.adopt(peer)
-
-    def adopt(self, peer: PeerLike) -> Client:
-        """A new Engine.IO session: what speaks for it on this level."""
         client = self._wire.client(peer, self._limits)
-        peer.on_message = partial(self._receive, client)
-        peer.on_close = partial(self._lost, client)
+        peer.owner, peer.on_message, peer.on_close = client, *self._listener
         self._arm(client)
-        return client
 
     @staticmethod
     def client_of(peer: PeerLike) -> Client | None:
-        """Who listens to a session: it does not know by itself."""
-        listener = peer.on_message
-        return listener.args[0] if isinstance(listener, partial) else None
+        """Who owns a session, if it speaks Socket.IO."""
+        return peer.owner if isinstance(peer.owner, Client) else None
 
     def forget(self, client: Client) -> None:
         """A client is gone without a word, and no handler is to know."""
@@ -146,7 +141,6 @@ class Dispatcher:
         for member in tuple(client.members.values()):
             member.again = None
             self._gone(member)
-        self._disarm(client)
 
     def _receive(self, client: Client, payload: str | bytes) -> None:
         try:
@@ -293,6 +287,9 @@ class Dispatcher:
                 return
             event = event._replace(ack_id=None)
         self._take_in(member.client)
+        self._start_event(handler, event)
+
+    def _start_event(self, handler: Handler, event: Event) -> None:
         if handler.is_async:
             self._tasks.start(self._run_event_async(handler, event))
         else:
@@ -315,8 +312,6 @@ class Dispatcher:
         if len(running) - client.owed >= limits.events_in_flight or self._runner.queued > limits.events_queued:
             client.paused = True
             client.peer.pause()
-            if not running:  # all have ended meanwhile, and none has seen the pause
-                self._resume(client)
 
     def _resume(self, client: Client) -> None:
         if client.paused and len(client.running) - client.owed <= self._limits.events_in_flight // 2:
@@ -327,13 +322,14 @@ class Dispatcher:
         self._rate.spend(client)
         Dispatcher._take_in(self, client)
         wait_s = self._rate.wait_s(client)
-        if wait_s:
+        if wait_s and client not in self._waiting:
+            self._waiting.add(client)
             client.paused = True
             client.peer.pause()
             self._loop.call_later(wait_s, self._go_on, client)
 
     def _resume_paced(self, client: Client) -> None:
-        if not self._rate.wait_s(client):  # else a timer runs
+        if client not in self._waiting:
             Dispatcher._resume(self, client)
 
     def _go_on(self, client: Client) -> None:
@@ -341,6 +337,7 @@ class Dispatcher:
         if wait_s:  # a timer may fire a little early, and what was held has come meanwhile
             self._loop.call_later(wait_s, self._go_on, client)
         else:
+            self._waiting.discard(client)
             Dispatcher._resume(self, client)
 
     def _run_event(self, handler: Handler, event: Event) -> None:
@@ -356,11 +353,13 @@ class Dispatcher:
     def _finished(self, member: Member, answer: Outgoing | None) -> None:
         """An event's handler is done. In its thread: most have nothing more to say to the loop, which saves a post."""
         client = member.client
-        client.running.pop()  # first, and then a look at the pause: `_take_in` does it the other way round
-        if answer is not None:
+        if answer is not None:  # before it counts as finished: whoever waits for that closes the connection
             self._loop.post(deliver, member, answer)
+        client.running.pop()  # first, and then a look at the pause: `_take_in` does it the other way round
         if client.paused:
             self._loop.post(self._resume, client)
+        if (tell := client.on_finished) is not None:  # once: the loop may take it away between two looks
+            self._loop.post(tell)
 
     async def _run_event_async(self, handler: Handler, event: Event) -> None:
         answer = None

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-from .client import Client, Event, Member, MemberState
+from .client import Client, Event, Member
 from .dispatch import Dispatcher
 from .handlers import Handler
 
@@ -28,20 +28,9 @@ class OrderedDispatcher(Dispatcher):
         super().__init__(*args, **kwargs)
         self._lanes: dict[Client, deque[_Call]] = {}  # of clients for whom something runs
 
-    def _event(self, event: Event) -> None:
-        member = event.member
-        if member.state is not MemberState.CONNECTED:
-            self._event_too_early(event)
-            return
-        handler = self._handlers.find(member.namespace, event.name)
-        if handler is None:
-            handler = self._handlers.observer
-            if handler is None:
-                return
-            event = event._replace(ack_id=None)
-        self._take_in(member.client)
+    def _start_event(self, handler: Handler, event: Event) -> None:
         run: Callable[..., Any] = self._run_event_async if handler.is_async else self._run_event
-        self._put(member.client, _Call(run, (handler, event), handler.is_async))
+        self._put(event.member.client, _Call(run, (handler, event), handler.is_async))
 
     def start_callback(self, member: Member, callback: Callable[..., object], args: list[Any]) -> None:
         self._take_in(member.client)

@@ -149,34 +149,22 @@ class Server:
         skip: str | Iterable[str] | None = None,
         namespace: str | None = None,
         callback: Callable[..., object] | None = None,
+        special: Special | None = None,
     ) -> None:
         """Send *event* to everybody in *to*: a room, a sid, or several; the whole namespace for ``None``.
 
-        *callback* is called with each client's acknowledgement. Never waits. Raises :class:`EncodeError`.
+        *callback* is called with each client's acknowledgement; *special* is what few emits want. No client is
+        waited for. Raises :class:`EncodeError`.
         """
         audience = Audience(normal_namespace(namespace), as_rooms(to), as_sids(skip))
         ack_id = next(self._ack_ids) if callback is not None else None
         packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
         loop = self._loop
-        if loop is not None:
+        if loop is None:
+            return
+        if special is None:
             loop.post(self._adapter.broadcast, packet, audience, ack_id, callback)
-
-    def emit_special(
-        self,
-        event: str,
-        *args: Any,
-        to: Room | Collection[Room] | None = None,
-        skip: str | Iterable[str] | None = None,
-        namespace: str | None = None,
-        callback: Callable[..., object] | None = None,
-        special: "Special",
-    ) -> None:
-        """:meth:`emit`, for what few emits want."""
-        audience = Audience(normal_namespace(namespace), as_rooms(to), as_sids(skip))
-        ack_id = next(self._ack_ids) if callback is not None else None
-        packet = self.wire.event(audience.namespace, [_event_name(event), *args], ack_id)
-        loop = self._loop
-        if loop is not None:
+        else:
             loop.post(self._adapter.broadcast_special, packet, audience, ack_id, callback, special)
 
     def send_to(self, member: Member, event: str, args: list[Any]) -> None:

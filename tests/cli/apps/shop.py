@@ -1,11 +1,11 @@
 """What the tests of the command serve. It says which process and which version of itself answers."""
 
 import os
+import socket
 import threading
-import time
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 
 from greenwire.flask import SocketIO
 
@@ -30,18 +30,12 @@ def version() -> str:
     return VERSION
 
 
-@app.get("/slow")
-def slow() -> str:
-    print("in flight", flush=True)
-    time.sleep(0.3)
+@app.get("/wait")
+def wait() -> str:
+    """Answers when the test opens its gate."""
+    with socket.create_connection(("127.0.0.1", int(request.args["gate"]))) as gate:
+        gate.recv(1)
     return "finished"
-
-
-@app.get("/stuck")
-def stuck() -> str:
-    print("in flight", flush=True)
-    threading.Event().wait()
-    return "never"
 
 
 @app.get("/hang")
@@ -54,7 +48,7 @@ def hang() -> str:
 
 def _stand_still() -> None:
     print("standing still", flush=True)
-    time.sleep(60)
+    threading.Event().wait()
 
 
 @app.get("/limits")
@@ -73,9 +67,29 @@ def pid_event() -> int:
     return os.getpid()
 
 
+released = threading.Event()
+
+
+@socketio.on("hold")
+def hold() -> str:
+    print("in flight", flush=True)
+    released.wait()
+    return "finished"
+
+
+@socketio.on("release")
+def release() -> None:
+    released.set()
+
+
+@socketio.on("note")
+def note(text: str) -> None:
+    os.write(1, f"noted: {text}\n".encode())  # in one piece, beside other threads and workers
+
+
 @socketio.on("disconnect")
 def gone(reason: str) -> None:
-    print("gone:", reason, flush=True)
+    print(f"gone: {reason}\n", end="", flush=True)  # in one piece: another may print as well
 
 
 def create_app(name: str = "made", *, answer: str = "made") -> Flask:
