@@ -154,12 +154,18 @@ class Duties:
         elif isinstance(self._options, CommandOptions) and threading.current_thread() is threading.main_thread():
             self._take_signals_of_the_command(service)
 
-    @staticmethod
-    def _take_signals_of_the_command(service: Served) -> None:
+    def _take_signals_of_the_command(self, service: Served) -> None:
         """What it says of one process without a supervisor. ``run`` in a program leaves them to the program."""
+        at_terminal = os.isatty(0)
+
+        def hang_up() -> None:
+            if at_terminal and not os.isatty(0):  # it is gone, and what was started there ends
+                self.stop(service)
+            else:
+                _reload_certificates(service)
+
         service.loop.aio.add_signal_handler(signal.SIGUSR1, service.reopen_logs)
-        if not os.isatty(0):  # at a terminal HUP means that it is gone, and what was started there ends
-            service.loop.aio.add_signal_handler(signal.SIGHUP, lambda: _reload_certificates(service))
+        service.loop.aio.add_signal_handler(signal.SIGHUP, hang_up)
 
     def drain(self, service: Served) -> None:
         """Others serve now."""

@@ -1,18 +1,19 @@
 """What test_shutdown.py and test_debug.py run in a process of its own: ``served_app.py [NAME=VALUE …]``."""
 
+import os
+import socket
 import sys
 import threading
-import time
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 
 from greenwire.flask import SocketIO
 from greenwire.limits import Limits
 
 app = Flask(__name__)
 app.secret_key = "not a secret"
-socketio = SocketIO(app, limits=Limits(graceful_s=5))
+socketio = SocketIO(app, limits=Limits(graceful_s=60))
 
 
 @app.get("/")
@@ -20,18 +21,10 @@ def index() -> str:
     return "hello"
 
 
-@app.get("/slow")
-def slow() -> str:
-    print("in flight", flush=True)
-    time.sleep(0.3)
+@app.get("/wait")
+def wait() -> str:
+    pass_gate(int(request.args["gate"]))
     return "finished"
-
-
-@app.get("/stuck")
-def stuck() -> str:
-    print("in flight", flush=True)
-    threading.Event().wait()
-    return "never"
 
 
 @app.get("/stop")
@@ -56,14 +49,27 @@ def echo(data: Any) -> Any:
     return data
 
 
+@socketio.on("pid")
+def pid() -> int:
+    return os.getpid()
+
+
 @socketio.on("disconnect")
 def gone(reason: str) -> None:
-    time.sleep(0.05)
-    print("gone:", reason, flush=True)
+    if port := app.config.get("GATE"):
+        pass_gate(port)
+    print(f"gone: {reason}\n", end="", flush=True)  # in one piece: another may print as well
+
+
+def pass_gate(port: int) -> None:
+    """Wait until the test opens it."""
+    with socket.create_connection(("127.0.0.1", port)) as gate:
+        gate.recv(1)
 
 
 def main(**options: Any) -> None:
     """Serve with *options*, each a Python value."""
+    app.config["GATE"] = options.pop("gate", None)
     in_thread = options.pop("in_thread", False)
     options.setdefault("port", 0)
     if in_thread:

@@ -1,13 +1,16 @@
 """debug=True shows what went wrong, to the developer; without it nobody outside sees a line of it."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from support.engine import Client
+from support.gate import Gate
 from support.process import Process
-from support.raw import Connection
+from support.raw import Connection, refused
 from support.waiting import wait_until
 
 APP = Path(__file__).parent / "served_app.py"
@@ -36,6 +39,42 @@ def test_without_debug_no_traceback_leaves_the_house():
         assert browser.get("/?__debugger__=yes&cmd=resource&f=style.css").text == "hello"
         assert browser.get("/").text == "hello"
         assert "GET /" not in process.err  # nor a line for each request
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("whom", ["the parent", "the child", "both"])
+def test_the_end_is_graceful_under_the_reloader(number, whom):
+    with Process(APP, "debug=1") as process, Client(process.port) as client:
+        client.join()
+        child = int(client.call("pid")[0])
+        if whom == "both":
+            os.killpg(process.popen.pid, number)
+        else:
+            os.kill(process.popen.pid if whom == "the parent" else child, number)
+        assert client.close_code() == 1001
+        assert process.wait() == 0
+        assert "gone: server disconnect" in process.out
+        assert "Traceback" not in process.err
+
+
+def test_the_end_after_that_of_the_server():
+    with Process(APP, "debug=1") as process:
+        with Connection(process.port) as browser:
+            assert browser.get("/stop").text == "stopping"
+        wait_until(lambda: refused(process.port))
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def test_a_second_signal_is_at_once_under_the_reloader():
+    with Process(APP, "debug=1") as process, Gate() as gate, Connection(process.port) as browser:
+        browser.send_request("GET", gate.path)
+        gate.arrived()
+        process.signal(signal.SIGTERM)
+        wait_until(lambda: refused(process.port))
+        process.signal(signal.SIGTERM)
+        assert process.wait() == -signal.SIGKILL % 256
+        assert browser.at_end()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from flask import request, session
 
 from greenwire.errors import ConfigurationError, ConnectionRefusedError, EncodeError
-from greenwire.flask import SocketIO, emit, join_room
+from greenwire.flask import SocketIO, emit, join_room, send
 from support.engine import Client
 from support.site import Site
 from support.waiting import Log, wait_until
@@ -225,9 +225,25 @@ def test_timeout_in_a_handler_runs_in_its_context(socketio, connect):
     [{"timeout": 1}, {"on_timeout": print}, {"callback": print, "on_timeout": print}, {"callback": print, "timeout": 0},
      {"callback": print, "timeout": "1"}],
 )  # fmt: skip
-def test_timeouts_that_make_no_sense(socketio, options):
+def test_timeouts_that_make_no_sense(socketio, connect, options):
     with pytest.raises(ConfigurationError, match="timeout"):
         socketio.emit("q", **options)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        socketio.send("q", **options)
+    refused = []
+
+    @socketio.on("ask")
+    def ask():
+        for way in ({}, {"broadcast": True}, {"to": "room"}, {"namespace": "/other"}):
+            for say in (emit, send):
+                try:
+                    say("q", **way, **options)
+                except ConfigurationError as error:
+                    refused.append(str(error))
+
+    client = connect()
+    client.emit("ask")
+    assert len(refused) == 8, refused
 
 
 # --- background tasks

@@ -13,13 +13,14 @@ from flask import request
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import make_server
 
+from greenwire import processes
 from greenwire.errors import ConfigurationError
 from greenwire.flask import SocketIO, emit
 from greenwire.run_options import RunOptions
 from support.engine import Client
 from support.raw import Connection
 from support.site import Site
-from support.waiting import Log, wait_until
+from support.waiting import TIMEOUT_S, Log, wait_until
 
 # --- run
 
@@ -75,6 +76,44 @@ def test_run_binds_an_application_by_itself(app):
     thread.join(10)
     assert not started
     assert app.extensions["socketio"] is socketio
+
+
+def test_a_stop_while_run_begins_counts(app, socketio, monkeypatch):
+    run = processes.run
+
+    def stopped_first(*args):
+        socketio.stop()  # as another thread may: there is no service yet
+        run(*args)
+
+    monkeypatch.setattr(processes, "run", stopped_first)
+    thread = threading.Thread(target=socketio.run, args=(app,), kwargs={"port": 0}, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    ended = not thread.is_alive()
+    if not ended:
+        wait_until(lambda: socketio.wsgi_server)
+        socketio.stop()
+    assert ended
+    assert socketio.stopping.is_set()
+
+
+def test_a_stop_before_run_means_nothing(app, socketio):
+    app.get("/page")(lambda: "page")
+    socketio.stop()
+    for _ in range(2):
+        with Site(socketio) as site, Connection(site.port) as browser:
+            assert browser.get("/page").text == "page"
+        socketio.stop()
+
+
+def test_options_of_the_server_as_a_whole(app, socketio):
+    """RFC 9110 9.3.7: no resource is meant, so no view is asked. Flask would answer with a redirect."""
+    app.get("/page")(lambda: "page")
+    with Site(socketio) as site, Connection(site.port) as browser:
+        response = browser.request("OPTIONS", "*")
+        assert (response.status, response.text, response.get("content-length")) == (200, "", "0")
+        assert {"GET", "POST", "OPTIONS"} < set(response.get("allow").split(", "))
+        assert "POST" not in browser.request("OPTIONS", "/page").get("allow")
 
 
 def test_run_is_ignored_under_flask_run(app, socketio, monkeypatch, caplog):

@@ -19,6 +19,7 @@ class Process:
         self.command = [sys.executable, "-u", str(script), *args]
         self.cwd: Path | None = None
         self.env: dict[str, str] | None = None
+        self.stdin: int | None = None
         self.err = ""
         self.out = ""
 
@@ -27,6 +28,7 @@ class Process:
             self.command,
             cwd=self.cwd,
             env=self.env,
+            stdin=self.stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -52,6 +54,11 @@ class Process:
         found = re.findall(r"listens on http://127\.0\.0\.1:(\d+)", self.err)
         assert found, self.err
         return int(found[-1])
+
+    def wait_until_asleep(self) -> None:
+        """Wait until it waits for something: a signal handler that raises then does so in nobody's request."""
+        stat = Path(f"/proc/{self.popen.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S", "the process sleeps")
 
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)

@@ -184,6 +184,15 @@ class WebSocket(Connection):
         return close_code(payload)
 
 
+def refused(port: int) -> bool:
+    """Whether nobody listens on *port* any more."""
+    try:
+        Connection(port).close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    return False
+
+
 def frame(opcode: int, payload: bytes, first_byte: int | None = None) -> bytes:
     """A masked client frame."""
     size = len(payload)

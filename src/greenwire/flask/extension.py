@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -33,6 +34,7 @@ from .context import ContextCallback, FlaskFace
 from .guest import GuestServer, Host, Middleware
 from .light import current_member
 from .registration import Registration
+from .reloading import run_with_reloader
 from .server import DisconnectReason, ServerFace
 
 if TYPE_CHECKING:
@@ -82,6 +84,14 @@ class _Mount(stack.SocketIOMount):
         return super().busy or bool(self._stopping.asleep)
 
 
+class _Start(Enum):
+    """Of a server that :meth:`SocketIO.run` makes: as long as there is no service, it cannot be stopped yet."""
+
+    NONE = auto()
+    UNDERWAY = auto()
+    CANCELLED = auto()
+
+
 class SocketIO(Registration):
     """Socket.IO for a Flask application.
 
@@ -99,7 +109,8 @@ class SocketIO(Registration):
         self.server_options: dict[str, Any] = {}
         self.async_mode = "threading"
         self.stopping = background.Stopping()
-        self._guest_lock = threading.Lock()
+        self._life_lock = threading.RLock()  # a signal handler may stop what its own thread is starting
+        self._start = _Start.NONE
         self._app: flask.Flask | None = None
         self._face = FlaskFace(self._find_app)
         self._service: stack.Service | None = None
@@ -205,13 +216,12 @@ class SocketIO(Registration):
             callback = ContextCallback(callback, member)
         to = (to or room) or None
         ignore_queue = ignore_queue and self.queue is not None
+        special = None
         if except_ or volatile or timeout is not None or on_timeout is not None or ignore_queue:
             special = _special(except_, volatile, timeout, on_timeout, callback, member, ignore_queue)
-            self._core.emit_special(
-                event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback, special=special
-            )
-        else:
-            self._core.emit(event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback)
+        self._core.emit(
+            event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback, special=special
+        )
 
     def reply(self, member: Member, event: str, args: tuple[Any, ...]) -> None:
         """Send to the one client *member*."""
@@ -299,7 +309,7 @@ class SocketIO(Registration):
         """The Engine.IO server; under another WSGI server it is started by the first request."""
         if self._memory is not None:
             raise NotRunningError("test clients are connected: they and real requests do not go together")
-        with self._guest_lock:
+        with self._life_lock:
             host = self._running()
             if host is None:
                 patched.check()
@@ -330,12 +340,17 @@ class SocketIO(Registration):
         options = RunOptions.take(kwargs, host=host, port=port, server_name=app.config.get("SERVER_NAME"))
         options.debug = app.debug
         limits = options.bounded(self._core.limits)
-        if not options.reloads:
-            processes.run(options, limits, lambda options, worker: self.serve(app, options, worker))
-        elif options.supervised:
+        if options.reloads and options.supervised:
             raise ConfigurationError("the reloader of run() has one process: leave out workers, or use_reloader=False")
-        else:
-            stack.run_with_reloader(lambda: self.serve(app, options), options)
+        if not options.supervised:  # a supervisor is no server: its workers are
+            self._start = _Start.UNDERWAY
+        try:
+            if options.reloads:
+                run_with_reloader(lambda: self.serve(app, options), self.stop, options, limits.graceful_s)
+            else:
+                processes.run(options, limits, lambda options, worker: self.serve(app, options, worker))
+        finally:
+            self._start = _Start.NONE
 
     def serve(self, app: flask.Flask, options: RunOptions, worker: Worker | None = None) -> None:
         """Serve *app* in this process. :meth:`run` and the command do so; there is seldom a reason to call it."""
@@ -354,10 +369,14 @@ class SocketIO(Registration):
     def _serve(self, app: flask.Flask, options: RunOptions, worker: Worker | None) -> None:
         mount = _Mount(self)
         wsgi_app = DebuggedApplication(app, evalex=True) if app.debug else app
-        self._service = stack.Service(wsgi_app, [mount], options, self._core.limits, worker)
+        service = stack.Service(wsgi_app, [mount], options, self._core.limits, worker)
         self.stopping.clear()
+        with self._life_lock:
+            self._service = service
+            if self._start is _Start.CANCELLED:
+                service.stop()
         try:
-            self._service.run()
+            service.run()
         finally:
             self.stopping.set()
             self._service = None
@@ -369,13 +388,15 @@ class SocketIO(Registration):
 
     def stop(self) -> None:
         """Stop :meth:`run` gracefully. From anywhere: a handler, a view, another thread."""
-        if self._service is not None:
+        with self._life_lock:
+            running = self._service or self._guest
+            if self._service is None:
+                self._guest = None
+                if self._start is _Start.UNDERWAY:
+                    self._start = _Start.CANCELLED
+        if running is not None:
             self.stopping.set()
-            self._service.stop()
-        elif self._guest is not None:
-            guest, self._guest = self._guest, None
-            self.stopping.set()
-            guest.stop()
+            running.stop()
 
     def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Background:
         """Run *target* beside the server; what it returns has ``join()``. No Flask context is pushed.

@@ -50,7 +50,7 @@ def emit(
     if not to and not broadcast:
         member = member or _outside("emit", "to= or broadcast=True")
         plain = include_self and callback is None and not skip_sid and not except_ and not volatile
-        if plain and timeout is None and namespace == member.namespace:
+        if plain and timeout is None and on_timeout is None and namespace == member.namespace:
             socketio.reply(member, event, args)
             return
         to = member.sid
