@@ -15,6 +15,7 @@ from greenwire.metrics import BOUNDS_S, Figures, Shelf, loaded
 from greenwire.net.lifeline import Worker
 from greenwire.supervising import _Voice
 from support.engine import Client, Polling
+from support.gate import Gate
 from support.raw import Connection
 from support.waiting import wait_until
 
@@ -69,12 +70,12 @@ def test_one_process():
 
 
 def test_health_turns_503_while_the_server_ends():
-    with run(APPS) as command, Connection(command.port) as browser:
+    with Gate() as gate, run(APPS) as command, Connection(command.port) as browser:
         port = address_of(command)
         with Connection(port) as probe:
             assert probe.get("/health").status == 200
-            browser.send_request("GET", "/stuck")
-            wait_until(lambda: "in flight" in command.out)
+            browser.send_request("GET", gate.path)
+            gate.arrived()
             command.signal(signal.SIGTERM)
             wait_until(lambda: probe.get("/health").status == 503)
             with Connection(port) as other:  # a new connection is heard, too

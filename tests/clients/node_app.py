@@ -61,7 +61,7 @@ def _acknowledgements(socketio: SocketIO) -> None:
 
     @socketio.on("ask back")
     def ask_back(question: Any) -> Any:
-        return call("question", question, timeout=5)
+        return call("question", question, timeout=15)
 
     @socketio.on("ask in vain")
     def ask_in_vain() -> str:

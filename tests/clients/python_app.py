@@ -31,7 +31,7 @@ def make() -> tuple[SocketIO, Log]:
 
     @socketio.on("ask")
     def ask(question: Any) -> Any:
-        return ["the client said", call("question", question, timeout=5)]
+        return ["the client said", call("question", question, timeout=15)]
 
     @socketio.on("leave me")
     def leave_me() -> None:

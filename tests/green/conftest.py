@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from greenwire.green import hub as hubs
+from greenwire.green import socket
 
 _FDS = "/proc/self/fd"
 
@@ -49,3 +50,10 @@ def hub(request):
     del hub
     gc.collect()
     assert len(open_descriptors()) <= before
+
+
+@pytest.fixture
+def pair():
+    one, two = socket.socketpair()
+    with one, two:
+        yield one, two

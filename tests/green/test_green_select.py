@@ -11,6 +11,7 @@ import pytest
 
 from greenwire import green
 from greenwire.green import select, selectors, socket
+from support.turns import turns
 
 LONG_S = 60.0
 SOON_S = 0.002
@@ -22,11 +23,6 @@ def pair():
     one, two = real_socket.socketpair()
     with one, two:
         yield one, two
-
-
-def turns():
-    for _ in range(3):
-        green.sleep(0)
 
 
 def test_they_have_every_name():

@@ -13,21 +13,10 @@ import pytest
 from greenwire import green
 from greenwire.errors import ContextError
 from greenwire.green import socket
+from support.turns import turns
 
 LONG_S = 60.0
 SOON_S = 0.002
-
-
-@pytest.fixture
-def pair():
-    one, two = socket.socketpair()
-    with one, two:
-        yield one, two
-
-
-def turns(number=3):
-    for _ in range(number):
-        green.sleep(0)
 
 
 def test_it_has_every_name_of_socket():

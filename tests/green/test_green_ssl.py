@@ -1,15 +1,13 @@
 """``greenwire.green.ssl``: TLS in green threads, and its ends in the middle."""
 
-import os
-import shutil
 import ssl as real
-import subprocess
 
 import pytest
 
 from greenwire import green
 from greenwire.green import socket, ssl
 from greenwire.green import time as green_time
+from support.certificate import self_signed
 
 LONG_S = 60.0
 SOON_S = 0.002
@@ -17,16 +15,7 @@ SOON_S = 0.002
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    if shutil.which("openssl") is None:
-        assert not os.environ.get("CI"), "the openssl command is missing"
-        pytest.skip("the openssl command is missing")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2")
-    command = ["openssl", "req", "-x509", *curve, "-keyout", key, "-out", cert, *names]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    return cert, key
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
@@ -34,13 +23,6 @@ def contexts(certificate):
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(*certificate)
     return server, ssl.create_default_context(cafile=certificate[0])
-
-
-@pytest.fixture
-def pair():
-    one, two = socket.socketpair()
-    with one, two:
-        yield one, two
 
 
 def encrypted(pair, contexts):

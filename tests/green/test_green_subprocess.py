@@ -48,7 +48,7 @@ def way(request, monkeypatch):
 def test_others_run_while_one_waits_for_a_child(way):
     child = cat()
     waiting = green.spawn(child.wait)
-    green.sleep(0.01)
+    green.sleep(0)
     assert not waiting.dead
     child.stdin.close()  # only this ends it: who blocked the loop would never come here
     assert waiting.wait(WAIT_S) == 0
@@ -185,7 +185,7 @@ def test_each_function_lets_others_run(name, tmp_path):
     path = tmp_path / "go"
     command = f"until test -e {path}; do sleep 0.01; done"
     waiting = green.spawn(getattr(subprocess, name), command, shell=True, timeout=WAIT_S)
-    green.sleep(0.01)
+    green.sleep(0)
     path.touch()
     waiting.wait(WAIT_S)
 
@@ -195,12 +195,11 @@ def test_each_function_lets_others_run(name, tmp_path):
 
 def test_lines_are_read_as_they_come():
     with cat(text=True, bufsize=1) as child:
-        lines = green.spawn(lambda: list(child.stdout))
         child.stdin.write("one\n")
-        green.sleep(0.01)
+        assert green.spawn(child.stdout.readline).wait(WAIT_S) == "one\n"
         child.stdin.write("two")
         child.stdin.close()
-        assert lines.wait(WAIT_S) == ["one\n", "two"]
+        assert green.spawn(lambda: list(child.stdout)).wait(WAIT_S) == ["two"]
 
 
 @pytest.mark.parametrize("bufsize", [-1, 0, 1 << 16])
@@ -241,7 +240,7 @@ def test_other_programs_get_pipes_that_block():
     ):
         reading = green.spawn(two.stdout.read)
         peek = green.spawn(descriptors.until_ready, one.stdout.fileno(), descriptors._READABLE)
-        green.sleep(0.01)
+        green.sleep(0)
         assert real_os.get_blocking(one.stdout.fileno())
         assert real_os.get_blocking(two.stdout.fileno())
         peek.kill()
@@ -282,7 +281,7 @@ def pipe():
 
 def test_read_and_write_of_descriptors_wait(pipe):
     reading = green.spawn(os.read, pipe[0], 10)
-    green.sleep(0.01)
+    green.sleep(0)
     assert not reading.dead
     assert os.write(pipe[1], b"news") == 4
     assert reading.wait(WAIT_S) == b"news"
@@ -300,7 +299,7 @@ def test_write_writes_all_of_it(pipe):
 
 def test_several_may_read_one_descriptor(pipe):
     reading = [green.spawn(os.read, pipe[0], 1) for _ in range(3)]
-    green.sleep(0.01)
+    green.sleep(0)
     real_os.write(pipe[1], b"abc")
     assert sorted(thread.wait(WAIT_S) for thread in reading) == [b"a", b"b", b"c"]
 
@@ -390,7 +389,7 @@ from greenwire.green import os, subprocess
 child = subprocess.Popen("cat", stdin=subprocess.PIPE)
 for wait in (os.wait, lambda: os.waitpid(-1, 0), lambda: os.waitpid(0, 0), lambda: os.wait3(0)):
     waiting = green.spawn(wait)
-    green.sleep(0.01)
+    green.sleep(0)
     assert not waiting.dead
     child.stdin.close()
     assert waiting.wait(30)[:2] == (child.pid, 0)
@@ -410,7 +409,7 @@ for wait in (os.wait, lambda: os.waitpid(-1, 0), lambda: os.wait3(0)):
 def test_a_child_that_stops_and_goes_on():
     with cat() as child:
         waiting = green.spawn(os.waitpid, child.pid, os.WUNTRACED)
-        green.sleep(0.01)
+        green.sleep(0)
         child.send_signal(signal.SIGSTOP)
         assert os.WIFSTOPPED(waiting.wait(WAIT_S)[1])
         waiting = green.spawn(os.waitpid, child.pid, os.WCONTINUED)

@@ -9,14 +9,10 @@ import pytest
 from greenwire import green
 from greenwire.errors import ContextError
 from greenwire.green.queue import Empty, Full, SimpleQueue
+from support.turns import turns
 
 LONG_S = 60.0
 SOON_S = 0.002
-
-
-def turns(number=3):
-    for _ in range(number):
-        green.sleep(0)
 
 
 # --- Event

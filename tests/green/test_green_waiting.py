@@ -12,21 +12,10 @@ import pytest
 from greenwire import green
 from greenwire.green import HubClosedError, select, socket
 from greenwire.green import watch as watches
+from support.turns import turns
 
 LONG_S = 60.0
 SOON_S = 0.01
-
-
-@pytest.fixture
-def pair():
-    one, two = socket.socketpair()
-    with one, two:
-        yield one, two
-
-
-def turns(number=3):
-    for _ in range(number):
-        green.sleep(0)
 
 
 def busy(seconds):
@@ -151,7 +140,7 @@ def test_buffers_may_come_from_a_generator(pair):
 
 def test_each_wait_has_its_own_time(pair):
     one, two = pair
-    two.settimeout(30 * SOON_S)
+    two.settimeout(3 * SOON_S)
 
     def read():
         for _ in range(5):
@@ -163,9 +152,9 @@ def test_each_wait_has_its_own_time(pair):
 
     reader = green.spawn(read)
     for _ in range(5):
-        green.sleep(10 * SOON_S)
+        green.sleep(SOON_S)
         one.send(b"x")
-    assert reader.wait(LONG_S) > 29 * SOON_S
+    assert reader.wait(LONG_S) > 2.9 * SOON_S
 
 
 def test_a_shorter_time_ends_sooner_than_the_longer_before(pair):

@@ -248,10 +248,10 @@ def test_a_call_that_waits_lets_others_run():
         def ticked(wait):
             ticks.clear()
             wait()
-            return len(ticks) >= 5
+            return bool(ticks)
 
         one, other = socket.socketpair()
-        one.settimeout(0.1)
+        one.settimeout(0.02)
         stop = False
         thread = threading.Thread(target=tick)
         thread.start()
@@ -263,15 +263,15 @@ def test_a_call_that_waits_lets_others_run():
             except errors:
                 pass
         waits = [
-            lambda: time.sleep(0.1),
+            lambda: time.sleep(0.02),
             lambda: timed_out(lambda: one.recv(1), TimeoutError),
-            lambda: select.select([one], [], [], 0.1),
-            lambda: timed_out(lambda: empty[0].get(timeout=0.1), queue.Empty),
-            lambda: timed_out(lambda: empty[1].get(timeout=0.1), queue.Empty),
-            lambda: empty[2].wait(0.1),
-            lambda: empty[3].acquire(timeout=0.1),
-            lambda: empty[4].wait(0.1),
-            lambda: subprocess.run(["sleep", "0.1"]),
+            lambda: select.select([one], [], [], 0.02),
+            lambda: timed_out(lambda: empty[0].get(timeout=0.02), queue.Empty),
+            lambda: timed_out(lambda: empty[1].get(timeout=0.02), queue.Empty),
+            lambda: empty[2].wait(0.02),
+            lambda: empty[3].acquire(timeout=0.02),
+            lambda: empty[4].wait(0.02),
+            lambda: subprocess.run(["sleep", "0.02"]),
         ]
         for number, wait in enumerate(waits):
             assert ticked(wait), number

@@ -14,6 +14,20 @@ def before(request):
     return request.param
 
 
+UNTIL_MAIN_WAITS = """\
+import asyncio, sys, threading, traceback
+from greenwire.green import original
+
+def until_main_waits():
+    "For the lock, in its coroutine."
+    names = set()
+    while not {"main", "acquire"} <= names:
+        original("threading.Event")().wait(0.001)
+        frame = sys._current_frames()[threading.main_thread().ident]
+        names = {frame.f_code.co_name for frame, _ in traceback.walk_stack(frame)}
+"""
+
+
 def test_asyncio_in_the_main_thread(before):
     run(
         """
@@ -52,13 +66,15 @@ def test_asyncio_in_a_real_thread_beside_green_ones(before):
         from greenwire.green import original
 
         async def main(event):
-            await asyncio.sleep(0.01)
+            await asyncio.to_thread(begun.wait, 30)
             event.set()
             await asyncio.to_thread(time.sleep, 0.001)
             return threading.current_thread().name
 
+        begun = original("threading.Event")()
         event, order = threading.Event(), []
         def green():
+            begun.set()
             event.wait(30)
             order.append("green")
         thread = threading.Thread(target=green)
@@ -99,35 +115,34 @@ def test_a_thread_pool_has_real_threads_and_green_ones_wait_for_its_futures(befo
         import threading, time
         from concurrent.futures import ThreadPoolExecutor, as_completed, wait
         from greenwire.green import original
-        ticks, stop = [], threading.Event()
+        ticked, stop = original("threading.Event")(), threading.Event()
         def tick():
             while not stop.wait(0.001):
-                ticks.append(None)
+                ticked.set()
         ticker = threading.Thread(target=tick)
         ticker.start()
 
         def block(number):
-            original("time.sleep")(0.05)
+            ticked.clear()
+            assert ticked.wait(30)  # meanwhile green threads run
             return number, threading.get_native_id()
 
         with ThreadPoolExecutor(4) as pool:
             number, native = pool.submit(block, 7).result()
-            assert number == 7 and native != threading.get_native_id() and len(ticks) > 5
+            assert number == 7 and native != threading.get_native_id()
             assert [number for number, _ in pool.map(block, range(8))] == list(range(8))
             futures = [pool.submit(block, number) for number in range(4)]
             assert len(list(as_completed(futures))) == 4 and len(wait(futures).done) == 4
             assert pool.submit(time.sleep, 0.001).result() is None  # a green call in a real thread
             go_on = threading.Event()
             future = pool.submit(go_on.wait, 30)
-            assert not future.done()
-            go_on.set()
+            try:
+                raise AssertionError(future.result(timeout=0.001))
+            except TimeoutError:
+                go_on.set()
             assert future.result() is True
             try:
-                pool.submit(block, 1).result(timeout=0.001)
-            except TimeoutError:
-                pass
-            try:
-                pool.submit(int, "x").result()
+                raise AssertionError(pool.submit(int, "x").result())
             except ValueError:
                 pass
         stop.set()
@@ -250,13 +265,11 @@ def test_a_coroutine_that_would_wait_gets_an_error_at_once(before):
 def test_a_coroutine_may_wait_for_a_lock_that_a_real_thread_holds(before):
     run(
         """
-        import asyncio, threading
-        from greenwire.green import original
         lock, held = threading.Lock(), original("threading.Event")()
         def hold():
             with lock:
                 held.set()
-                original("time.sleep")(0.02)
+                until_main_waits()
         async def main():
             thread = original("threading.Thread")(target=hold)
             thread.start()
@@ -266,20 +279,18 @@ def test_a_coroutine_may_wait_for_a_lock_that_a_real_thread_holds(before):
             thread.join()
         asyncio.run(main())
         """,
-        before=before,
+        before=before + UNTIL_MAIN_WAITS,
     )
 
 
 def test_a_coroutine_comes_before_green_threads_that_it_keeps_from_running(before):
     lines = run(
         """
-        import asyncio, threading
-        from greenwire.green import original
         lock, held = threading.Lock(), original("threading.Event")()
         def hold():
             with lock:
                 held.set()
-                original("time.sleep")(0.05)
+                until_main_waits()
         def take(name):
             with lock:
                 print(name)
@@ -295,7 +306,7 @@ def test_a_coroutine_comes_before_green_threads_that_it_keeps_from_running(befor
             assert not lock.locked()
         asyncio.run(main())
         """,
-        before=before,
+        before=before + UNTIL_MAIN_WAITS,
     )
     assert lines == ["coroutine", "first", "second"]
 
@@ -309,7 +320,7 @@ def test_a_coroutine_starts_a_green_thread_and_logs_while_one_logs(before):
             def emit(self, record):
                 super().emit(record)
                 if threading.current_thread() is not threading.main_thread():
-                    time.sleep(0.02)
+                    time.sleep(0.001)
 
         log = logging.getLogger("app")
         log.addHandler(Slow(sys.stdout))
@@ -331,12 +342,14 @@ def test_a_coroutine_starts_a_green_thread_and_logs_while_one_logs(before):
 
 def test_the_server_serves_in_a_patched_process():
     run("""
-        import contextlib, http.client, logging, os, signal, socket, threading, time
+        import contextlib, http.client, logging, os, signal, socket, threading
         from greenwire import wsgi
         from greenwire.green import original
 
+        together = threading.Barrier(20)
+
         def app(environ, start_response):
-            time.sleep(0.01)
+            together.wait(30)
             start_response("200 OK", [("Content-Type", "text/plain")])
             return [threading.current_thread().name.encode()]
 

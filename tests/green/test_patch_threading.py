@@ -83,7 +83,7 @@ def test_thousands_wait_at_once(before):
         def work():
             ready.release()
             opened.wait()
-            time.sleep(0.01)
+            time.sleep(0.001)
 
         threads = [threading.Thread(target=work) for _ in range(5_000)]
         for thread in threads:
@@ -131,7 +131,7 @@ def test_every_thread_has_its_own_local():
         def work(number):
             assert not hasattr(plain, "value") and mine.number == 7
             plain.value = mine.number = number
-            time.sleep(0.001)
+            time.sleep(0)
             seen.append((plain.value, mine.number))
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
@@ -151,7 +151,7 @@ def test_context_variables_begin_empty_in_a_thread_and_are_its_own():
         def work(value):
             seen.append(variable.get())
             variable.set(value)
-            time.sleep(0.001)
+            time.sleep(0)
             seen.append(variable.get())
 
         threads = [threading.Thread(target=work, args=(value,)) for value in "ab"]
@@ -171,7 +171,7 @@ def test_the_locals_of_flask_and_werkzeug_are_right_in_each_thread():
         def work(number):
             with app.test_request_context(f"/{number}"):
                 g.number = local.number = number
-                time.sleep(0.001)
+                time.sleep(0)
                 seen.append((request.path, g.number, local.number))
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
@@ -240,10 +240,10 @@ def test_the_end_of_the_process_waits_for_threads_that_are_no_daemons(before):
         def work(seconds, text):
             time.sleep(seconds)
             print(text, flush=True)
-        threading.Thread(target=work, args=(0.02, "last")).start()
-        threading.Thread(target=work, args=(0.01, "first")).start()
+        threading.Thread(target=work, args=(0.001, "last")).start()
+        threading.Thread(target=work, args=(0.001, "first")).start()
         threading.Thread(target=work, args=(60, "never"), daemon=True).start()
-        threading.Thread(target=lambda: threading.Thread(target=work, args=(0.03, "grandchild")).start()).start()
+        threading.Thread(target=lambda: threading.Thread(target=work, args=(0.001, "grandchild")).start()).start()
         atexit.register(print, "atexit")
         """,
         before=before,
@@ -328,7 +328,7 @@ def test_the_locks_of_logging_are_green():
             def emit(self, record):
                 inside.append(None)
                 most.append(len(inside))
-                time.sleep(0.001)
+                time.sleep(0)
                 inside.pop()
 
         inside, most = [], []
@@ -347,17 +347,18 @@ def test_the_drop_in_is_green_without_patch():
         import threading as real
         from greenwire.green import threading, time
         assert set(real.__all__) <= set(vars(threading)) and threading.Thread is not real.Thread
-        order = []
-        def work(seconds):
-            time.sleep(seconds)
+        together, awake = threading.Barrier(2), []
+        def work():
+            together.wait(30)
+            time.sleep(0.001)
             assert threading.current_thread() in threading.enumerate()
-            order.append(seconds)
-        threads = [threading.Thread(target=work, args=(seconds,)) for seconds in (0.02, 0.01)]
+            awake.append(None)
+        threads = [threading.Thread(target=work) for _ in range(2)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
-        assert sorted(order) == [0.01, 0.02] and real.active_count() == 1
+        assert len(awake) == 2 and real.active_count() == 1
         assert real.Lock is not threading.Lock
-        threading.Thread(target=work, args=(0.01,)).start()  # the end waits for it
+        for _ in range(2): threading.Thread(target=work).start()  # the end waits for them
         """,
         before="",
     )

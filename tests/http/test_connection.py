@@ -191,10 +191,36 @@ def test_answering_without_reading_sends_no_100_and_closes(serve):
     assert client.at_end()
 
 
-def test_no_100_for_http_1_0(serve):
-    client = serve(handle=echo_body).connect()
-    client.send(b"POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello")
+@pytest.mark.parametrize(
+    ("version", "begun"),
+    [
+        (b"1.0", b""),  # RFC 9110 10.1.1: to be ignored
+        (b"1.1", b"he"),  # and needless once the body has begun
+    ],
+)
+def test_no_100_for_http_1_0_nor_in_the_middle_of_a_body(serve, version, begun):
+    waiting = []
+    site = serve(handle=waiting.append)
+    client = site.connect()
+    fields = b"Host: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    client.send(b"POST / HTTP/" + version + b"\r\n" + fields + begun)
+    site.wait_until(lambda: waiting)
+    site.loop.post(echo_body, waiting[0])
+    client.send(b"hello"[len(begun) :])
     assert client.head().status == 200
+
+
+def test_no_100_once_the_answer_has_begun(serve):
+    def answer_early(exchange):
+        exchange.start(200, None, [("Content-Length", "2")])
+        exchange.invite_body(b"")
+        exchange.write(b"ok")
+        exchange.end()
+
+    client = serve(handle=answer_early).connect()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    answer = client.answer()
+    assert (answer.status, answer.body) == (200, b"ok")
 
 
 def test_other_expectations_are_refused(serve):

@@ -14,6 +14,7 @@ from greenwire import green, wsgi
 from greenwire.errors import ConfigurationError, ContextError
 from greenwire.limits import Limits
 from support.certificate import self_signed
+from support.gate import Gate
 from support.process import Process
 from support.raw import Connection
 from support.waiting import TIMEOUT_S, wait_until
@@ -55,26 +56,33 @@ class Slow:
 @pytest.mark.parametrize("how", ["plain", "of_green", "pool", "patched"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_script_ends_at_a_signal_once_requests_are_answered(how, number):
-    with Process(SCRIPT, how) as process, Connection(process.port) as client, Connection(process.port) as idle:
+    with (
+        Gate() as gate,
+        Process(SCRIPT, how) as process,
+        Connection(process.port) as client,
+        Connection(process.port) as idle,
+    ):
         assert idle.get("/").status == 200
-        client.send_request("GET", "/slow")
-        wait_until(lambda: "slow begins" in process.out)
+        client.send_request("GET", gate.path)
+        gate.arrived()
         assert idle.get("/").status == 200  # while the other waits
         process.signal(number)
+        assert idle.at_end()
+        gate.open()
         answer = client.response()
         assert (answer.status, answer.get("connection"), answer.text) == (200, "close", "hello")
-        assert idle.at_end()
         assert process.wait() == 0
     assert process.out.endswith("returned\n")
     assert "Traceback" not in process.err
-    assert process.err.count('"GET /slow HTTP/1.1" 200 5') == 1
+    assert process.err.count(f'"GET {gate.path} HTTP/1.1" 200 5') == 1
     assert "has ended" in process.err
 
 
 def test_a_second_signal_ends_it_at_once():
-    with Process(SCRIPT, "plain") as process, Connection(process.port) as client:
-        client.send_request("GET", "/endless")
-        wait_until(lambda: "endless begins" in process.out)
+    with Gate() as gate, Process(SCRIPT, "plain") as process, Connection(process.port) as client:
+        client.send_request("GET", gate.path)
+        gate.arrived()
+        process.wait_until_asleep()
         process.signal(signal.SIGINT)
         wait_until(lambda: refuses(process.port), "it accepts no more")
         process.signal(signal.SIGINT)
@@ -92,9 +100,9 @@ def refuses(port):
 
 
 def test_the_grace_has_an_end():
-    with Process(SCRIPT, "short") as process, Connection(process.port) as client:
-        client.send_request("GET", "/endless")
-        wait_until(lambda: "endless begins" in process.out)
+    with Gate() as gate, Process(SCRIPT, "short") as process, Connection(process.port) as client:
+        client.send_request("GET", gate.path)
+        gate.arrived()
         process.signal(signal.SIGINT)
         assert client.at_end()
         assert process.wait() == 0
@@ -110,16 +118,22 @@ def test_in_a_green_thread_signals_belong_to_whoever_runs_the_loop():
 
 
 def test_a_signal_handler_may_exit_or_interrupt():
-    with Process(SCRIPT, "exits") as process, Connection(process.port) as client:
-        client.send_request("GET", "/slow")
-        wait_until(lambda: "slow begins" in process.out)
+    with Gate() as gate, Process(SCRIPT, "exits") as process, Connection(process.port) as client:
+        client.send_request("GET", gate.path)
+        gate.arrived()
+        process.wait_until_asleep()
         process.signal(signal.SIGTERM)
+        wait_until(lambda: refuses(process.port), "it accepts no more")
+        gate.open()
         assert client.response().status == 200
         assert process.wait() == 7
-    with Process(SCRIPT, "interrupts") as process, Connection(process.port) as client:
-        client.send_request("GET", "/slow")
-        wait_until(lambda: "slow begins" in process.out)
+    with Gate() as gate, Process(SCRIPT, "interrupts") as process, Connection(process.port) as client:
+        client.send_request("GET", gate.path)
+        gate.arrived()
+        process.wait_until_asleep()
         process.signal(signal.SIGINT)
+        wait_until(lambda: refuses(process.port), "it accepts no more")
+        gate.open()
         assert client.response().status == 200
         assert process.wait() == 0
     assert process.out.endswith("returned\n")
@@ -227,7 +241,7 @@ def test_killing_it_twice_ends_it_at_once():
         while not slow.begun.is_set():
             green.sleep(0.001)
         thread.kill()
-        green.sleep(0.01)
+        green.sleep(0)
         thread.kill()
         assert thread.join(TIMEOUT_S)
         try:
@@ -238,7 +252,9 @@ def test_killing_it_twice_ends_it_at_once():
 
     green.spawn(play).wait(TIMEOUT_S)
     slow.go_on.set()
-    green.sleep(0.01)
+    with green.Timeout(TIMEOUT_S):
+        while not slow.ended:
+            green.sleep(0)
     assert slow.ended == ["answered"]  # to nobody
 
 

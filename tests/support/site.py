@@ -15,7 +15,7 @@ import flask
 from greenwire.flask import SocketIO
 from greenwire.stack import Service
 
-from .waiting import wait_until
+from .waiting import TIMEOUT_S, wait_until
 
 
 class Site:
@@ -60,10 +60,10 @@ class Site:
     def stop(self) -> None:
         """Stop, gracefully first."""
         self.service.stop()
-        self._thread.join(5)
+        self._thread.join(TIMEOUT_S)
         if self._thread.is_alive():
             self.service.stop()
-            self._thread.join(5)
+            self._thread.join(TIMEOUT_S)
         assert not self._thread.is_alive(), "the site does not stop"
 
     def _assert_nothing_is_left(self) -> None:

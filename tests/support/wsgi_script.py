@@ -8,18 +8,24 @@ from greenwire import green, wsgi
 from greenwire.limits import Limits
 
 
-def app(environ, start_response):
-    path = environ["PATH_INFO"]
-    if path == "/slow":
-        print("slow begins", flush=True)
-        green.sleep(0.5)
-    elif path == "/endless":
-        print("endless begins", flush=True)
-        green.sleep(60)
-    elif path == "/stop":
-        raise wsgi.StopServe
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
+def app_on(socket):
+    """An application with the functions of the module *socket*."""
+
+    def app(environ, start_response):
+        path = environ["PATH_INFO"]
+        if path == "/wait":
+            port = int(environ["QUERY_STRING"].removeprefix("gate="))
+            with socket.create_connection(("127.0.0.1", port)) as gate:
+                gate.recv(1)
+        elif path == "/stop":
+            raise wsgi.StopServe
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"hello"]
+
+    return app
+
+
+app = app_on(green.socket)
 
 
 def plain():
@@ -46,16 +52,7 @@ def pool():
 def patched():
     """With ``green.patch()``, and nothing green in the application's own code."""
     green.patch()
-    import time
-
-    def app(environ, start_response):
-        if environ["PATH_INFO"] == "/slow":
-            print("slow begins", flush=True)
-            time.sleep(0.5)
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"hello"]
-
-    wsgi.server(socket.create_server(("127.0.0.1", 0)), app)
+    wsgi.server(socket.create_server(("127.0.0.1", 0)), app_on(socket))
 
 
 def twice():
