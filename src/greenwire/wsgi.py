@@ -17,8 +17,9 @@ its green thread is killed       gracefully, then it raises what was thrown; twi
 Gracefully: nothing new is accepted, idle connections are closed, requests that run or wait run to their end, for
 ``limits.graceful_s`` at most; the rest is cut. In any case the listening socket is closed then.
 
-Signals are taken only where the call itself runs the loop, in the main thread, and nobody else has taken them: in a
-green thread they belong to whoever runs the loop.
+Signals are taken only where the call itself runs the loop, in the main thread: in a green thread they belong to whoever
+runs the loop. A handler of the script's own is called in a green thread, with no frame, and what it raises is raised
+here: in the midst of a request that would be taken for an error of the request.
 """
 
 import logging
@@ -39,6 +40,7 @@ from .green.convenience import StopServe
 from .green.hub import current_hub, sleep
 from .green.runner import GreenWaiter
 from .green.sync import Event
+from .green.thread import spawn
 from .http.connection import AccessLog, HTTPConnection
 from .http.response import ALIVE
 from .http.wsgi import Application
@@ -214,14 +216,13 @@ class Server:
         try:
             self._announce(event)
             self._asked_something.wait()
-        except KeyboardInterrupt:  # out of a signal handler of the script's own
-            pass
         finally:
             try:
                 self._end()
             finally:
-                for number in signals:
+                for number, handler in signals.items():
                     self._loop.aio.remove_signal_handler(number)
+                    signal.signal(number, handler)
                 self._quiet.flush()
                 self._say(f"({os.getpid()}) wsgi server has ended")
         if self._failure is not None:
@@ -234,15 +235,31 @@ class Server:
         elif event is not None:
             event.set()
 
-    def _take_signals(self) -> list[int]:
+    def _take_signals(self) -> dict[signal.Signals, Any]:
+        """Returns the handlers that are to come back."""
         if events._get_running_loop() is not None or threading.current_thread() is not threading.main_thread():
-            return []
-        taken: list[int] = []
+            return {}
+        taken: dict[signal.Signals, Any] = {}
         for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-            if signal.getsignal(number) is default:
+            handler = signal.getsignal(number)
+            if handler is default:
                 self._loop.aio.add_signal_handler(number, self._stop)
-                taken.append(number)
+            elif callable(handler):
+                self._loop.aio.add_signal_handler(number, spawn, self._heed, handler, number)
+            else:  # ignored, or not Python's
+                continue
+            taken[number] = handler
         return taken
+
+    def _heed(self, handler: Callable[..., object], number: int) -> None:
+        """Call the script's own handler: in a green thread, and not in a request, which would take what it raises."""
+        try:
+            handler(number, None)
+        except KeyboardInterrupt:
+            self._stop()
+        except BaseException as error:
+            self._failure = self._failure or error
+            self._stop()
 
     def _look(self) -> None:
         """Whether the socket is still open: closing it makes no event for the one who waits on it."""

@@ -139,6 +139,14 @@ def test_a_signal_handler_may_exit_or_interrupt():
     assert process.out.endswith("returned\n")
 
 
+@pytest.mark.parametrize(("how", "number", "code"), [("exits", signal.SIGTERM, 7), ("interrupts", signal.SIGINT, 0)])
+def test_what_a_signal_handler_raises_is_not_taken_for_an_error_of_the_request_that_runs(how, number, code):
+    with Process(SCRIPT, how) as process, Connection(process.port) as client:
+        client.send_request("GET", f"/signal?{number.value}")
+        assert client.response().status == 200
+        assert process.wait() == code
+
+
 def test_one_after_the_other():
     with Process(SCRIPT, "twice") as process:
         with Connection(process.port) as client:

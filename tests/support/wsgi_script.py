@@ -1,5 +1,6 @@
 """A plain script that serves by ``greenwire.wsgi.server``: ``python wsgi_script.py HOW``."""
 
+import os
 import signal
 import socket
 import sys
@@ -17,6 +18,10 @@ def app_on(socket):
             port = int(environ["QUERY_STRING"].removeprefix("gate="))
             with socket.create_connection(("127.0.0.1", port)) as gate:
                 gate.recv(1)
+        elif path == "/signal":
+            os.kill(os.getpid(), int(environ["QUERY_STRING"]))
+            for _ in range(100):  # Python calls handlers between two of its instructions
+                pass
         elif path == "/stop":
             raise wsgi.StopServe
         start_response("200 OK", [("Content-Type", "text/plain")])
