@@ -17,8 +17,8 @@ WHY = {
     ("echo-1", "greenwire-green"): "Python's price for the same steps; the system calls are the same for both.",
     ("echo-1", "greenwire-coroutine"): "Python's price for the same steps; the system calls are the same for both.",
     ("echo-1", "greenwire-bare"): (
-        "The floor checks nothing and calls no handler, and costs about what Bun's whole server costs: Bun is native code "
-        "up to the handler. Ours is the floor, and some thirty calls of Python for each event."
+        "The floor checks nothing and calls no handler, and costs about what Bun's whole server costs, which is native "
+        "code up to the handler. Ours is the floor, and some thirty calls of Python for each event."
     ),
     ("echo-8", "greenwire"): "What is left is Flask's context around each handler, and Python's function calls.",
     ("echo-8", "greenwire-green"): "What is left is Flask's context around each handler, and Python's function calls.",

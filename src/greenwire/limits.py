@@ -63,7 +63,6 @@ class Limits:
     events_in_flight: int = 100  # of one client, plus acknowledgements that it owes → reading of it pauses
     events_per_second: int = 1_000_000  # of one client; more than a process can do, so off → reading of it pauses
     events_queued: int = 10_000  # for each worker, of all its clients → each client may have one in flight
-    posts_queued: int = 10_000  # emits and the like of threads, not taken by the loop yet → the next one waits
 
     # --- several processes
     worker_message_bytes: int = 67_108_864  # of one message between processes → not sent there, logged
@@ -75,6 +74,7 @@ class Limits:
     threads: int = 128  # for each worker: of handlers and views → they wait in a queue
     thread_idle_s: float = 30.0  # without anything to do → the thread ends
     threads_busy_warning_s: float = 5.0  # all busy for so long → one warning names the oldest handler
+    posts_queued: int = 10_000  # emits and the like of threads, not taken by the loop yet → the next one waits
     loop_busy_s: float = 0.3  # nobody is served meanwhile; people notice a third of a second → a warning names the line
     graceful_s: float = 30.0  # gunicorn's: running requests and handlers at shutdown → abandoned
 
