@@ -340,6 +340,39 @@ def test_a_coroutine_starts_a_green_thread_and_logs_while_one_logs(before):
     assert lines == ["green", "coroutine", "end"]
 
 
+def test_a_thread_that_a_coroutine_starts_leaves_the_loops_stack_where_it_is():
+    """See ``greenwire.green.depth``: it is born as far below the loop as any other green thread."""
+    script = """
+        import asyncio, socket, threading
+        from greenwire.green.hub import hub_of
+        from greenwire.loop import new_event_loop
+
+        moved = []
+
+        def read(hub, one):
+            for _ in range(3):
+                one.recv(1)  # woken inside a callback of the loop
+                moved.append(hub.home._stack_saved)
+
+        async def main(one, two):
+            thread = threading.Thread(target=read, args=(hub_of(asyncio.get_running_loop()), one))
+            thread.start()
+            for _ in range(3):
+                await asyncio.sleep(0.001)
+                two.send(b"x")
+            while thread.is_alive():
+                await asyncio.sleep(0.001)
+
+        loop = new_event_loop()
+        one, two = socket.socketpair()
+        with one, two:
+            loop.run_until_complete(main(one, two))
+        loop.close()
+        print(*moved)
+        """
+    assert run(script) == ["0 0 0"]
+
+
 def test_the_server_serves_in_a_patched_process():
     run("""
         import contextlib, http.client, logging, os, signal, socket, threading

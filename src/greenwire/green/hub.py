@@ -219,15 +219,28 @@ class Hub:
         self._due = False
         self._budget = len(self.jobs)  # not more: jobs that start jobs must not keep sockets waiting
         while self._budget and self.jobs:
-            if self._idle:
-                self._idle.pop().switch()
-            else:
-                worker = Worker(self)
-                self.workers.add(worker)
-                from_below(worker.switch)
+            self._switch_to_worker()
         if self.jobs and not self._due:
             self._due = True
             self.aio.call_soon(self._run_jobs, context=self.context)
+
+    def _switch_to_worker(self) -> None:
+        if self._idle:
+            self._idle.pop().switch()
+        else:
+            worker = Worker(self)
+            self.workers.add(worker)
+            from_below(worker.switch)
+
+    def run_at_once(self, job: Job) -> None:
+        """Run *job* until it first waits. For coroutines and callbacks: those could not wait for it to begin."""
+        self.home = getcurrent()
+        self.jobs.appendleft(job)
+        budget, self._budget = self._budget, 1
+        try:
+            self._switch_to_worker()
+        finally:
+            self._budget = budget
 
     def next_job(self) -> Job | None:
         """For a worker: the next job of this turn."""

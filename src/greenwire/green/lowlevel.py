@@ -15,14 +15,13 @@ from threading import main_thread
 from types import SimpleNamespace
 from typing import Any
 
-from greenlet import GreenletExit, getcurrent
+from greenlet import GreenletExit
 
 from . import hub as hubs
-from .hub import Hub
 from .lock import Lock, RLock, caller, caller_ident, new_ident
 from .sync import local
 from .tpool import ThreadPool
-from .worker import HubClosedError, Job, Worker
+from .worker import HubClosedError, Job
 
 __all__ = ["LockType", "RLock", "allocate_lock", "get_ident", "start_joinable_thread", "start_new_thread"]
 
@@ -141,24 +140,8 @@ def _start(body: Body, real: bool) -> int:
     if events._get_running_loop() is None or hubs.can_wait():
         hub.start(job)
     else:
-        _run_at_once(hub, job)
+        hub.run_at_once(job)
     return job.ident
-
-
-def _run_at_once(hub: Hub, job: Job) -> None:
-    """Run *job* until it first waits, from a coroutine or a callback: those could not wait for it to begin."""
-    hub.home = getcurrent()
-    if hub._idle:
-        worker = hub._idle.pop()
-    else:
-        worker = Worker(hub)
-        hub.workers.add(worker)
-    hub.jobs.appendleft(job)
-    budget, hub._budget = hub._budget, 1
-    try:
-        worker.switch()
-    finally:
-        hub._budget = budget
 
 
 def _body_here() -> Body | None:
