@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, ClassVar, TypeVar
 
 from .hub import Waiter, sleep
-from .watch import wait_on, watch_for
+from .watch import watch_for
 
 Question = tuple[int, int, int]  # kind, number and options of ``waitid``
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class _Process:
         try:
             watch = watch_for(self, self.fd, False)
             try:
-                wait_on(watch, seconds)
+                watch.wait(seconds)
             finally:
                 watch.close()
         finally:

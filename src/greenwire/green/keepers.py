@@ -51,10 +51,10 @@ class Keeping:
     def keep(self, module: ModuleType) -> None:
         """Give *module* the real names."""
         name = module.__name__
-        if _is_in(name, _OWN):
+        if is_in(name, _OWN):
             originals.refer_to(module, self._for_us)
             return
-        if any(_is_in(name, one) for one in _REAL_THREADS):
+        if any(is_in(name, one) for one in _REAL_THREADS):
             originals.refer_to(module, self._with_real_threads)
             _derive_anew(module, sys.modules["threading"], self._with_real_threads["threading"])
         else:
@@ -82,10 +82,11 @@ def _derive_anew(module: ModuleType, patched: Any, real: Any) -> None:
 
 def is_keeper(name: str) -> bool:
     """Whether a module of this name keeps the real modules."""
-    return name not in _PATCHING and name not in _NOT and any(_is_in(name, keeper) for keeper in _KEEPERS)
+    return name not in _PATCHING and name not in _NOT and any(is_in(name, keeper) for keeper in _KEEPERS)
 
 
-def _is_in(name: str, package: str) -> bool:
+def is_in(name: str, package: str) -> bool:
+    """Whether the module *name* is *package* or stands in it."""
     return name == package or name.startswith(package + ".")
 
 

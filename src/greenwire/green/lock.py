@@ -14,6 +14,7 @@ Where the caller cannot switch it has to wait really, or not at all:
 
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from asyncio import events
+from collections import deque
 from itertools import count
 from time import monotonic
 from types import TracebackType
@@ -222,7 +223,7 @@ class Lock:
         try:
             if self._state.acquire(False):  # released before we stood there
                 waiter._leave(State.WOKEN)
-                _leave(self._line, waiter)
+                leave(self._line, waiter)
                 self._thread = get_ident()
                 return True
             if waiter.wait(timeout):
@@ -234,7 +235,7 @@ class Lock:
             raise
         finally:
             if waiter.state is not State.WOKEN:  # else whoever woke it has taken it out: to look for it takes time
-                _leave(self._line, waiter)
+                leave(self._line, waiter)
         return False
 
 
@@ -250,7 +251,8 @@ def _checked(blocking: bool, timeout: float | None) -> float:
     return timeout
 
 
-def _leave(line: list[AnyWaiter], waiter: AnyWaiter) -> None:
+def leave(line: "list[AnyWaiter] | deque[AnyWaiter]", waiter: AnyWaiter) -> None:
+    """*waiter* does not stand in *line* any more."""
     try:
         line.remove(waiter)
     except ValueError:

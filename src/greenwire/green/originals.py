@@ -87,12 +87,11 @@ def _fresh(name: str, others: dict[str, ModuleType]) -> ModuleType:
     return module
 
 
-def with_globals(fn: FunctionType, names: dict[str, Any]) -> FunctionType:
+def with_globals(fn: Any, names: dict[str, Any]) -> Any:
     """*fn* with *names* for its globals."""
     other = FunctionType(fn.__code__, names, fn.__name__, fn.__defaults__, fn.__closure__)
     other.__kwdefaults__ = fn.__kwdefaults__
     other.__qualname__ = fn.__qualname__
-    other.__module__ = fn.__module__
     other.__doc__ = fn.__doc__
     other.__annotations__ = fn.__annotations__
     vars(other).update(vars(fn))

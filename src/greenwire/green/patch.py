@@ -25,7 +25,7 @@ from . import socket as green_socket
 from . import ssl as green_ssl
 from . import subprocess as green_subprocess
 from . import time as green_time
-from .keepers import Keeping
+from .keepers import Keeping, is_in
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,6 @@ def _put(module: ModuleType) -> None:
                 setattr(module, name, getattr(AREAS[area].source, name))
 
 
-
 def is_patched(name: str) -> bool:
     """Whether an area, a module, or one of its names is green now: ``"thread"``, ``"threading"``, ``"time.sleep"``."""
     module, _, rest = name.partition(".")
@@ -143,20 +142,15 @@ def import_patched(name: str) -> ModuleType:
     green = {one: importlib.import_module(f"{__package__}.{one}") for one in _DROP_INS}
     package, _, last = name.rpartition(".")
     parent = importlib.import_module(package) if package else None
-    aside = {one: module for one, module in sys.modules.items() if one in green or _is_within(one, name)}
+    aside = {one: module for one, module in sys.modules.items() if one in green or is_in(one, name)}
     for one in aside:
         del sys.modules[one]
     sys.modules.update(green)
     try:
         return importlib.import_module(name)
     finally:
-        for one in [one for one in sys.modules if _is_within(one, name)]:
+        for one in [one for one in sys.modules if is_in(one, name)]:
             del sys.modules[one]
         sys.modules.update(aside)
         if parent is not None and name in aside:
             setattr(parent, last, aside[name])
-
-
-def _is_within(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
-

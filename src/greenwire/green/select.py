@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .hub import sleep
-from .watch import wait_on, watch_for
+from .watch import watch_for
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class _Group:
     def wait(self, seconds: float | None) -> None:
         watch = watch_for(self, self._epoll.fileno(), False)
         try:
-            wait_on(watch, seconds)
+            watch.wait(seconds)
         finally:
             watch.close()
             self._epoll.close()
@@ -119,7 +119,7 @@ def select(
     """``select.select``, for descriptors of any size. May switch."""
     if timeout is not None and not (isinstance(timeout, int | float) and 0 <= timeout < _LONG_S):
         real_select([], [], [], timeout)  # raises
-    lists = [_again(items) for items in (rlist, wlist, xlist)]
+    lists = [again(items) for items in (rlist, wlist, xlist)]
     question: _Question | None = None
 
     def look() -> tuple[list[Any], list[Any], list[Any]] | None:
@@ -143,7 +143,7 @@ def select(
     return found or ([], [], [])
 
 
-def _again(items: Iterable[Any]) -> Any:
+def again(items: Iterable[Any]) -> Any:
     """What can be iterated over once more."""
     return list(items) if isinstance(items, Iterator) else items
 

@@ -9,15 +9,16 @@ import errno
 import io
 import os
 import socket as _real
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from socket import AF_INET, AF_INET6, SO_ERROR, SOCK_STREAM, SOL_SOCKET, inet_pton
 from time import monotonic
-from types import FunctionType
 from typing import Any
 
 from greenlet import getcurrent
 
 from .hub import Hub, current_hub, sleep
+from .originals import with_globals
+from .select import again
 from .timeout import Timeout
 from .tpool import ThreadPool
 from .watch import Watch, watch_for
@@ -196,12 +197,12 @@ class socket(_real.socket):
 
         def recvmsg_into(self, buffers: Any, *args: Any) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
             """``recvmsg_into(buffers[, ancbufsize[, flags]])``. May switch."""
-            found: tuple[int, list[tuple[int, int, bytes]], int, Any] = self._recvmsg_into(_again(buffers), *args)
+            found: tuple[int, list[tuple[int, int, bytes]], int, Any] = self._recvmsg_into(again(buffers), *args)
             return found
 
         def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> int:
             """``sendmsg(buffers[, ancdata[, flags[, address]]])``. May switch."""
-            sent: int = self._sendmsg(_again(buffers), _again(ancdata), flags, self._resolved(address))
+            sent: int = self._sendmsg(again(buffers), again(ancdata), flags, self._resolved(address))
             return sent
 
     def sendto(self, data: Any, *args: Any) -> int:
@@ -350,11 +351,6 @@ class socket(_real.socket):
                     watch.shut(OSError(errno.EBADF, "the socket was closed in another green thread"))
 
 
-def _again(items: Any) -> Any:
-    """What can be iterated over once more."""
-    return list(items) if isinstance(items, Iterator) else items
-
-
 def _is_number(host: str) -> bool:
     if ":" in host:
         return True  # also with a zone behind a per cent sign
@@ -402,10 +398,7 @@ _names["__name__"] = __name__
 
 
 def _with_our_names(fn: Any) -> Any:
-    ours = FunctionType(fn.__code__, _names, fn.__name__, fn.__defaults__, fn.__closure__)
-    ours.__kwdefaults__ = fn.__kwdefaults__
-    ours.__doc__ = fn.__doc__
-    _names[fn.__name__] = ours
+    ours = _names[fn.__name__] = with_globals(fn, _names)
     return ours
 
 

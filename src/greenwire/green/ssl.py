@@ -5,10 +5,10 @@ elsewhere, set ``context.sslsocket_class = greenwire.green.ssl.SSLSocket``.
 """
 
 import ssl as _real
-from types import FunctionType
 from typing import Any
 
 from . import socket as green_socket
+from .originals import with_globals
 
 _WantRead, _WantWrite = _real.SSLWantReadError, _real.SSLWantWriteError
 # The originals, whatever the names mean later.
@@ -104,10 +104,7 @@ _names["create_connection"] = green_socket.create_connection
 
 def _with_our_names(fn: Any) -> Any:
     """The standard library's own code, with our classes in place of its own."""
-    ours = FunctionType(fn.__code__, _names, fn.__name__, fn.__defaults__, fn.__closure__)
-    ours.__kwdefaults__ = fn.__kwdefaults__
-    ours.__doc__ = fn.__doc__
-    _names[fn.__name__] = ours
+    ours = _names[fn.__name__] = with_globals(fn, _names)
     return ours
 
 

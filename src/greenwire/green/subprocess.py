@@ -9,25 +9,18 @@ import subprocess as _real
 from collections.abc import Callable
 from os import WNOHANG
 from subprocess import TimeoutExpired
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from . import children as _children
 from . import descriptors as _descriptors
 from . import selectors as _selectors
 from .hub import alone as _alone
+from .originals import with_globals as _with_names
 
 __all__ = list(_real.__all__)
 
 _names: dict[str, Any] = dict(vars(_real))
-
-
-def _with_names(fn: Any, names: dict[str, Any]) -> Any:
-    ours = FunctionType(fn.__code__, names, fn.__name__, fn.__defaults__, fn.__closure__)
-    ours.__kwdefaults__ = fn.__kwdefaults__
-    ours.__doc__ = fn.__doc__
-    ours.__qualname__ = fn.__qualname__
-    return ours
 
 
 class Popen(_real.Popen):  # type: ignore[type-arg]

@@ -19,19 +19,12 @@ from weakref import WeakKeyDictionary
 from greenlet import greenlet
 
 from .hub import State
-from .lock import AnyWaiter, Lock, RLock, caller, waiter_here
+from .lock import AnyWaiter, Lock, RLock, caller, leave, waiter_here
 from .worker import Job
 
 __all__ = ["BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore", "local"]
 
 _WOKEN = State.WOKEN
-
-
-def _leave(line: deque[AnyWaiter], waiter: AnyWaiter) -> None:
-    try:
-        line.remove(waiter)
-    except ValueError:
-        pass
 
 
 def _limit(blocking: bool, timeout: float | None) -> float | None:
@@ -84,7 +77,7 @@ class Event:
         try:
             return waiter.wait(timeout)
         finally:
-            _leave(self._line, waiter)
+            leave(self._line, waiter)
 
 
 class Semaphore:
@@ -124,7 +117,7 @@ class Semaphore:
             raise
         finally:
             if waiter.state is not _WOKEN:  # else whoever woke it has taken it out: to look for it takes time
-                _leave(self._line, waiter)
+                leave(self._line, waiter)
         return False
 
     def release(self, n: int = 1) -> None:
@@ -214,7 +207,7 @@ class Condition:
             raise
         finally:
             if waiter.state is not _WOKEN:
-                _leave(self._line, waiter)
+                leave(self._line, waiter)
             self._take_back(state)
 
     def _take_back(self, state: tuple[int, int | None] | None) -> None:

@@ -158,8 +158,3 @@ def watch_for(owner: object, fd: int, write: bool) -> Watch:
     if watch is not None and watch.belongs_to(owner):
         return watch
     return Watch(hub, owner, fd, write)
-
-
-def wait_on(watch: Watch, timeout: float | None) -> bool:
-    """Until the descriptor is ready; whether it was in time. May switch."""
-    return watch.wait(timeout)
