@@ -14,7 +14,7 @@ from greenwire.errors import ConfigurationError
 from greenwire.http.certificate import KEY, ClientCertificates, _escaped
 from greenwire.http.wsgi import environ_of
 from greenwire.limits import Limits
-from greenwire.net.tls import contexts, names_of, server_context
+from greenwire.net.tls import contexts, decoded, names_of, server_context
 from support.authority import Authority
 
 
@@ -63,8 +63,8 @@ def say(sock):
 
 
 def test_names(issued):
-    assert names_of(issued.one[0]) == ["one.test", "alias.test"]
-    assert names_of(issued.nameless[0]) == ["three.test"]
+    assert names_of(decoded(issued.one[0])) == ["one.test", "alias.test"]
+    assert names_of(decoded(issued.nameless[0])) == ["three.test"]
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,17 @@ def test_names_are_escaped(value, written):
 
 
 def test_an_expired_certificate_is_a_warning(issued, caplog):
-    server_context(*issued.expired)
+    contexts([issued.expired])
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert f"certfile {issued.expired[0]}: it has expired on" in record.getMessage()
+
+
+def test_each_certificate_is_decoded_once(issued, monkeypatch):
+    seen = []
+    monkeypatch.setattr("greenwire.net.tls.decoded", lambda path: seen.append(path) or decoded(path))
+    contexts([issued.one, issued.wild])
+    assert seen == [issued.one[0], issued.wild[0]]
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read any file")

@@ -48,7 +48,9 @@ def contexts(
         certfile, keyfile = pair
         context = server_context(certfile, keyfile, password, ca_certs, cert_reqs, ciphers)
         made.append(context)
-        for name in names_of(certfile):
+        certificate = decoded(certfile)
+        _warn_of_dates(certfile, certificate)
+        for name in names_of(certificate):
             by_name.setdefault(name, context)
     if len(made) > 1:
         made[0].sni_callback = _Chooser(by_name)
@@ -68,29 +70,27 @@ class _Chooser:
             connection.context = chosen
 
 
-def names_of(certfile: Path) -> list[str]:
-    """The DNS names that the certificate is for, in lower case; its common name where it has no others."""
-    decoded = _decode(certfile)
-    names = [value for kind, value in decoded.get("subjectAltName", ()) if kind == "DNS"]
+def names_of(certificate: dict[str, Any]) -> list[str]:
+    """The DNS names that it is for, in lower case; its common name where it has no others."""
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     if not names:
-        subject = [pair for part in decoded.get("subject", ()) for pair in part]
+        subject = [pair for part in certificate.get("subject", ()) for pair in part]
         names = [value for kind, value in subject if kind == "commonName"]
     return [name.lower() for name in names]
 
 
-def _decode(certfile: Path) -> dict[str, Any]:
+def decoded(certfile: Path) -> dict[str, Any]:
+    """The certificate in the form of ``SSLSocket.getpeercert``."""
     # The only decoder that Python has for a certificate that nobody has verified. It has been there since 2.6.
     return dict(_ssl._test_decode_cert(os.fspath(certfile)))  # type: ignore[attr-defined]
 
 
-def _warn_of_dates(certfile: Path) -> None:
-    decoded, now = _decode(certfile), time.time()
-    if ssl.cert_time_to_seconds(decoded["notAfter"]) < now:
-        log.warning("certfile %s: it has expired on %s; renew it", os.fspath(certfile), decoded["notAfter"])
-    elif ssl.cert_time_to_seconds(decoded["notBefore"]) > now:
-        log.warning(
-            "certfile %s: it is valid from %s on; is the clock right?", os.fspath(certfile), decoded["notBefore"]
-        )
+def _warn_of_dates(certfile: Path, certificate: dict[str, Any]) -> None:
+    begins, ends, now = certificate["notBefore"], certificate["notAfter"], time.time()
+    if ssl.cert_time_to_seconds(ends) < now:
+        log.warning("certfile %s: it has expired on %s; renew it", os.fspath(certfile), ends)
+    elif ssl.cert_time_to_seconds(begins) > now:
+        log.warning("certfile %s: it is valid from %s on; is the clock right?", os.fspath(certfile), begins)
 
 
 def server_context(
@@ -110,7 +110,6 @@ def server_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     _load_certificate(context, certfile, keyfile, password)
-    _warn_of_dates(certfile)
     if ca_certs is not None:
         _load_authorities(context, ca_certs)
     reqs = ssl.VerifyMode(cert_reqs) if cert_reqs is not None else None
