@@ -8,7 +8,6 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from os import PathLike, cpu_count
 from typing import Any
 
@@ -33,6 +32,7 @@ from .settings import (
     URL_PATH,
     WHOLE,
     WORKERS,
+    meant,
     rows_of,
     setting,
 )
@@ -238,9 +238,7 @@ class RunOptions:
                 if value is not None:
                     taken[row.name] = value
             elif name not in _MEANINGLESS:
-                near = get_close_matches(name, [*rows, *aliases], 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigurationError(f"run() has no option {name!r}{hint}")
+                raise ConfigurationError(f"run() has no option {name!r}{meant(name, [*rows, *aliases])}")
         return taken, limits
 
     def bounded(self, base: Limits) -> Limits:
@@ -248,9 +246,7 @@ class RunOptions:
         known = {item.name for item in fields(Limits)}
         for name in self.limits:
             if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigurationError(f"there is no limit {name!r}{hint}")
+                raise ConfigurationError(f"there is no limit {name!r}{meant(name, known)}")
         return replace(base, **self.limits)  # type: ignore[arg-type]
 
     # --- processes

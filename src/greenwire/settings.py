@@ -15,8 +15,9 @@ import inspect
 import os
 import re
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,12 @@ ALIASES = {"threads": "threads", "graceful-timeout": "graceful_s"}
 _MARK = "setting"
 _LIMIT_LINE = re.compile(r"    (\w+): (?:int|float) = [\d_.]+  # (.+) → (.+)")
 _YES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """For the end of a message: the one of *known* that looks like *name*, if there is one."""
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 # --- kinds of values

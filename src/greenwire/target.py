@@ -32,6 +32,7 @@ from .limits import DEFAULT
 from .net.lifeline import Worker
 from .processes import importing
 from .run_options import CommandOptions, RunOptions
+from .settings import meant
 
 if TYPE_CHECKING:  # Flask is imported by who loads an application, and not before: see --green
     from .flask import SocketIO
@@ -163,7 +164,7 @@ def _made(text: str, module: ModuleType, call: Call) -> Any:
     found: Any = module
     for name in call.path:
         if not hasattr(found, name):
-            hint = f"; did you mean {near[0]!r}?" if (near := get_close_matches(name, dir(found), 1)) else ""
+            hint = meant(name, dir(found))
             raise TargetError(f"{text!r}: {getattr(found, '__name__', found)!r} has no {name!r}{hint}")
         found = getattr(found, name)
     if not call.called:

@@ -33,6 +33,7 @@ from .messages import (
     Unanswered,
     encode,
     pack,
+    tuples,
     unpack,
 )
 
@@ -117,19 +118,17 @@ class Bus:
         return len(workers)
 
     def _send_all(self, message: Message) -> None:
-        data = encode(message, self._index)
-        self._check(data)
-        self._links.send_all(data)
+        self._links.send_all(self._encoded(message))
 
     def _send(self, number: int, message: Message) -> None:
-        data = encode(message, self._index)
-        self._check(data)
-        self._links.send(number, data)
+        self._links.send(number, self._encoded(message))
 
-    def _check(self, data: bytes) -> None:
+    def _encoded(self, message: Message) -> bytes:
+        data = encode(message, self._index)
         limit = self._links.limits.worker_message_bytes
         if len(data) > limit:
             raise EncodeError(f"{len(data)} bytes are too many (limit 'worker_message_bytes', {limit})")
+        return data
 
     def _await(self, ack_id: int, awaited: Awaited, timeout_s: float | None) -> None:
         while len(self._awaited) >= self._links.limits.pending_acks:
@@ -324,7 +323,7 @@ class _Rooms(_Converted):
     __slots__ = ()
 
     def __call__(self, *args: Any) -> None:
-        self._answer([_tuple(room) for room in args[0]])
+        self._answer([tuples(room) for room in args[0]])
 
 
 class _Clients(_Converted):
@@ -333,8 +332,4 @@ class _Clients(_Converted):
     __slots__ = ()
 
     def __call__(self, *args: Any) -> None:
-        self._answer([Seen(sid, space, _tuple(rooms), *rest) for sid, space, rooms, *rest in args[0]])
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(map(_tuple, value)) if isinstance(value, list) else value
+        self._answer([Seen(sid, space, tuples(rooms), *rest) for sid, space, rooms, *rest in args[0]])

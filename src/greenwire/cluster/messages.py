@@ -218,7 +218,7 @@ def decode(body: bytes) -> tuple[int, Message]:
         for length in lengths:
             parts.append(body[at : at + length])
             at += length
-        values = dict(zip(_FIELDS[kind], map(_tuples, orjson.loads(parts[0])), strict=True))
+        values = dict(zip(_FIELDS[kind], map(tuples, orjson.loads(parts[0])), strict=True))
         if kind in _HAS_PARTS:
             values["parts"] = tuple(parts[1:])
         return server, kind(**values)
@@ -226,9 +226,9 @@ def decode(body: bytes) -> tuple[int, Message]:
         raise RemoteProtocolError(f"what another worker says makes no sense: {error}") from error
 
 
-def _tuples(value: Any) -> Any:
-    """A list was a tuple: only hashable values are fields."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def tuples(value: Any) -> Any:
+    """A list was a tuple: what can be a field, or the name of a room, is hashable."""
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
 class Reader:

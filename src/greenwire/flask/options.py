@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..engineio.options import Options
 from ..errors import ConfigurationError
 from ..green.patch import is_patched
 from ..limits import Limits
+from ..settings import meant
 from ..socketio.handlers import ANY, normal_namespace
 from ..socketio.packet import Json
 from ..socketio.user_json import UserJson
@@ -51,9 +51,7 @@ def check(options: dict[str, Any]) -> None:
         if name in _IGNORED:
             log.info("the option %s has no effect: %s", name, _IGNORED[name])
         elif name not in _KNOWN and name not in _ENGINE:
-            near = get_close_matches(name, _KNOWN | _ENGINE, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            log.warning("the option %s is unknown and ignored%s", name, hint)
+            log.warning("the option %s is unknown and ignored%s", name, meant(name, _KNOWN | _ENGINE))
         elif name in _SWITCHES and not isinstance(value, bool | int | None):
             raise ConfigurationError(f"{name}={value!r}: it takes True or False")
 
