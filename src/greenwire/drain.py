@@ -87,20 +87,13 @@ class _Farewell:
         self._look()
 
     def _look(self) -> None:
-        if self._at_rest:
+        if self._peer.at_rest and (self._client is None or self._client.at_rest):
+            self.cancel()
             # An acknowledgement is posted before its event counts as finished: behind it we are the last to speak.
-            self._loop.post_behind(self._dismiss)
-
-    @property
-    def _at_rest(self) -> bool:
-        return self._peer.at_rest and (self._client is None or self._client.at_rest)
-
-    def _dismiss(self) -> None:
-        if self._at_rest:  # still
+            # That of an event which came from now on would be behind us.
             if self._client is not None:
                 self._client.dismissed = True
-            self.cancel()
-            self._peer.dismiss()
+            self._loop.post_behind(self._peer.dismiss)
 
     def cancel(self) -> None:
         self._timer.cancel()

@@ -22,5 +22,4 @@ await Promise.all(
     socket.disconnect();
   }),
 );
-console.log(JSON.stringify(told));
-process.exit(0);
+process.stdout.write(JSON.stringify(told), () => process.exit(0));

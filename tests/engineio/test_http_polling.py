@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from greenwire.engineio.packet import message
 from greenwire.limits import Limits
 from support.engine import POLLING, WEBSOCKET, Client, Polling
 from support.raw import Connection, WebSocket
@@ -166,6 +167,26 @@ def test_a_close_packet_ends_the_session(site, notes):
         assert polling.response().text == "6"
         assert polling.get(polling.target).json["code"] == 1
         assert notes.wait_for(1) == ["client disconnect"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_was_sent_and_then_the_close_are_two_polls(site, notes, held):
+    with Polling(site.port) as polling:
+        polling.join()
+        peer = site.peers[polling.sid]
+
+        def say_and_close() -> None:
+            peer.send(message("said"))
+            peer.close()
+
+        if held:
+            polling.send_request("GET", polling.target)
+            wait_until(lambda: peer.session.holds_poll)
+        site.service.loop.ask(say_and_close)
+        assert (polling.response().text if held else polling.poll()[0]) == "4said"
+        assert polling.poll() == ["1"]
+        assert polling.get(polling.target).json["code"] == 1
+        assert notes.wait_for(1) == ["server disconnect"]
 
 
 def test_a_close_packet_behind_messages(site, notes):

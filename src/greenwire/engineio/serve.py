@@ -30,7 +30,7 @@ from ..websocket.handshake import wants_websocket
 from .cors import CorsPolicy, Headers
 from .heartbeat import Heartbeats
 from .options import Options, set_cookie
-from .packet import PING_PACKET, decode_payload, open_packet
+from .packet import CLOSE_PACKET, PING_PACKET, decode_payload, open_packet
 from .peer import Peer
 from .session import Conflict, Reason, Session, State
 
@@ -218,8 +218,10 @@ class Engine:
     def _poll(self, exchange: Exchange, peer: Peer) -> None:
         session = peer.session
         if session.state is State.CLOSED:
-            self._forget(peer)
-            self._reply(exchange, session.last_words(), self._cors_headers(exchange.request))
+            words = session.last_words()
+            if words == CLOSE_PACKET.payload:
+                self._forget(peer)
+            self._reply(exchange, words, self._cors_headers(exchange.request))
             return
         exchange.on_abandoned = session.poll_abandoned
         try:

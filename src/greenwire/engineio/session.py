@@ -196,7 +196,10 @@ class Session:
         """Give what is queued to a poll that waits. At the end of each turn in which ``wake`` was called."""
         if self._poll is None or not self._queue:
             return
-        self._answer(SEPARATOR.join([packet.payload for packet in self._take(self._queue)]))
+        self._answer(self._payload(self._queue))
+
+    def _payload(self, queue: UnreadQueue[Outgoing]) -> bytes:
+        return SEPARATOR.join([packet.payload for packet in self._take(queue)])
 
     def _take(self, queue: UnreadQueue[Outgoing]) -> list[Outgoing]:
         """What goes into one payload: everything, or as much as the client can take; at least one."""
@@ -292,9 +295,9 @@ class Session:
         """Close from our side. A polling client is told by a close packet; a WebSocket's owner shuts it."""
         if self.state is State.CLOSED:
             return
+        self.flush()  # Node's client hears of a close before it has looked at what stands before that in a payload
         self._closes(reason)
-        if self._poll is not None:
-            self._answer(self.last_words())
+        self._answer(CLOSE_PACKET.payload)
 
     @property
     def holds_poll(self) -> bool:
@@ -307,9 +310,8 @@ class Session:
         return self.state is State.POLLING and self._poll is not None and not self._queue
 
     def last_words(self) -> bytes:
-        """The payload for a poll that comes after the close: what was still queued, and the close packet."""
-        packets = [*self._take_all(), CLOSE_PACKET]
-        return SEPARATOR.join([packet.payload for packet in packets])
+        """The payload for a poll that comes after the close: what was still queued; at the last, the close packet."""
+        return self._payload(self._queue) if self._queue else CLOSE_PACKET.payload
 
     def _closes(self, reason: Reason) -> None:
         if self.state is State.CLOSED:

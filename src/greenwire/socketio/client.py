@@ -231,7 +231,7 @@ class Client:
         self.lost = False  # its connection is over; its disconnect handlers may still run
         self.paused = False  # there are enough of them: nothing is read from this client
         self.on_finished: Callable[[], object] | None = None  # called after each event; see drain.py
-        self.dismissed = False  # nothing can be sent any more, and the client does not know it yet
+        self.dismissed = False  # its end is decided, and it does not know it yet: nothing new can be answered
         self.full_at = 0.0  # see rate.py
         self.context: Any = None  # the face's: what surrounds its handlers
         self.timer: Any = None  # closes a client that joins no namespace
