@@ -160,6 +160,35 @@ def test_a_thread_that_posts_too_fast_goes_at_the_pace_of_the_loop(aio):
         loop.close()
 
 
+def test_a_thread_that_holds_what_the_loop_waits_for_is_not_kept_waiting_for_room(aio, monkeypatch):
+    """A log's handler that emits does: it holds its lock, and the loop wants to write to that log."""
+    monkeypatch.setattr("greenwire.loop._NAPS", 5)
+    loop = Loop(aio)
+    loop.bound(Limits(posts_queued=10), QuietLog(logging.getLogger("greenwire"), loop.now))
+    lock, wanted = threading.Lock(), threading.Event()
+    log = []
+
+    def want():
+        wanted.set()
+        if lock.acquire(timeout=TIMEOUT_S):
+            log.append("loop")
+            lock.release()
+
+    def emit():
+        with lock:
+            loop.post(want)
+            assert wanted.wait(TIMEOUT_S)
+            for _ in range(30):
+                loop.post(int)
+            log.append("thread")
+
+    try:
+        run_while(loop, emit)
+        assert log == ["thread", "loop"]
+    finally:
+        loop.close()
+
+
 def test_nobody_waits_for_room_once_the_loop_has_ended(aio):
     loop = Loop(aio)
     loop.bound(Limits(posts_queued=10), QuietLog(logging.getLogger("greenwire"), loop.now))
@@ -239,6 +268,19 @@ def test_an_answer_that_is_no_ordinary_exception_does_not_leave_the_asker_waitin
             loop.ask(cancelled)
 
     run_while(loop, asker)
+
+
+def cancelled():
+    raise asyncio.CancelledError
+
+
+def test_what_was_posted_behind_such_a_question_runs_all_the_same(loop):
+    ran = []
+    loop.aio.set_exception_handler(lambda *_: None)
+    ended(in_threads(lambda: [loop.post(cancelled), loop.post(ran.append, 1), loop.post(ran.append, 2)]))
+    for _ in range(3):
+        one_turn_more(loop)
+    assert ran == [1, 2]
 
 
 # --- the end
@@ -356,6 +398,13 @@ def test_a_flush_to_a_crowd_takes_along_what_two_more_turns_bring(loop):
     for _ in range(3):
         one_turn_more(loop)
     assert log == ["turn 1", "turn 2", *range(64), "late", "turn 3", "turn 4"]
+    for n in range(64):
+        loop.mark_dirty(Connection(n, log))
+    for turns in (1, 2):
+        after(turns, lambda turns=turns: log.append(f"turn {turns}"))
+    for _ in range(3):
+        one_turn_more(loop)
+    assert log[-66:] == ["turn 1", "turn 2", *range(64)]  # the next crowd waits, too
 
 
 def test_a_flush_that_fails_keeps_no_other_back(loop, caplog):
@@ -409,6 +458,24 @@ def test_standing_by_runs_what_another_thread_posts_and_flushes_it_without_a_wak
     assert log == ["posted", "flushed"]
     assert aio.calls["call_soon_threadsafe"] == before
     ended(threads)
+
+
+def test_standing_by_for_what_is_no_ordinary_exception_does_not_stop_the_flushes(loop):
+    log = []
+
+    def post():
+        while not loop._standing_by:
+            pass
+        loop.post(cancelled)
+        loop.no_more()
+
+    threads = in_threads(post)
+    with pytest.raises(asyncio.CancelledError):
+        loop.stand_by(TIMEOUT_S)
+    ended(threads)
+    loop.mark_dirty(Connection("flushed", log))
+    one_turn_more(loop)
+    assert log == ["flushed"]
 
 
 def test_standing_by_in_vain_is_over_soon(loop):

@@ -81,6 +81,16 @@ def test_who_is_cut_off_may_be_sent_something_by_that():
     assert unread.bytes == 0
 
 
+def test_a_log_that_fails_does_not_lift_the_limit():
+    def fail(total: int) -> None:
+        raise OSError
+
+    queue = UnreadQueue[bytes](Unread(1_000, fail), len, lambda: None)
+    for _ in range(2):
+        with pytest.raises(OSError):  # noqa: PT011  # it has no message
+            queue.append(bytes(2_000))
+
+
 OPERATIONS = st.lists(
     st.tuples(st.sampled_from(["append", "appendleft", "popleft", "clear"]), st.integers(0, 3), st.integers(0, 5))
 )

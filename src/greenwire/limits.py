@@ -74,7 +74,7 @@ class Limits:
     threads: int = 128  # for each worker: of handlers and views → they wait in a queue
     thread_idle_s: float = 30.0  # without anything to do → the thread ends
     threads_busy_warning_s: float = 5.0  # all busy for so long → one warning names the oldest handler
-    posts_queued: int = 10_000  # emits and the like of threads, not taken by the loop yet → the next one waits
+    posts_queued: int = 10_000  # emits and the like of threads, not taken by the loop → the next waits, at most 1 s
     loop_busy_s: float = 0.3  # nobody is served meanwhile; people notice a third of a second → a warning names the line
     graceful_s: float = 30.0  # gunicorn's: running requests and handlers at shutdown → abandoned
 

@@ -35,6 +35,7 @@ log = logging.getLogger("greenwire")
 _CROWD = 64  # connections in one flush
 _PATIENCE_TURNS = 2
 _NAP_S = 0.001
+_NAPS = 1_000
 
 
 class Flushable(Protocol):
@@ -95,15 +96,14 @@ class Loop:
     def post(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` in the loop thread: at once when we are in it, else in order of posting.
 
-        Waits only where ``limits.posts_queued`` are waiting already. After the loop has ended it does nothing.
+        Waits only where ``limits.posts_queued`` are waiting already, and not for long. After the loop has ended it does
+        nothing.
         """
         if get_ident() == self._thread:
             fn(*args)
             return
         self._posts.append((fn, args))
         if not self._awake:
-            # A race here costs at most one wake-up too many: the flag is cleared before the deque is read.
-            self._awake = True
             self._wake()
         elif len(self._posts) > self._most_posts:
             self._wait_for_room()
@@ -112,15 +112,20 @@ class Loop:
         """Like :meth:`post`, but never at once: behind all that was posted before."""
         self._posts.append((fn, args))
         if not self._awake:
-            self._awake = True
             self._wake()
 
     def _wait_for_room(self) -> None:
-        """A thread that posts faster than the loop takes goes at the loop's pace."""
+        """A thread that posts faster than the loop takes goes at the loop's pace.
+
+        It does not wait for ever: the loop may wait for a lock that this thread holds, as that of a log's handler; and
+        a child that was forked has no loop.
+        """
         self.no_more()  # the loop may stand by for what this thread does
         nap = Lock()
         nap.acquire()
-        while len(self._posts) > self._most_posts // 2 and not self._closed:
+        for _ in range(_NAPS):
+            if len(self._posts) <= self._most_posts // 2 or self._closed:
+                return
             nap.acquire(timeout=_NAP_S)
 
     def ask(self, fn: Callable[..., T], *args: Any) -> T:
@@ -139,6 +144,8 @@ class Loop:
         return result
 
     def _wake(self) -> None:
+        # A race here costs at most one wake-up too many: the flag is cleared before the deque is read.
+        self._awake = True
         try:
             self.aio.call_soon_threadsafe(self._drain, context=self._context)
         except RuntimeError:  # the loop is closed: posts go nowhere
@@ -149,15 +156,16 @@ class Loop:
     def _drain(self) -> None:
         self._awake = False
         posts = self._posts
-        for _ in range(len(posts)):  # not more: a flood of posts must not keep sockets waiting
-            fn, args = posts.popleft()
-            try:
-                fn(*args)
-            except Exception:
-                log.exception("internal error in posted %r", fn)
-        if posts and not self._awake:
-            self._awake = True
-            self._wake()
+        try:
+            for _ in range(len(posts)):  # not more: a flood of posts must not keep sockets waiting
+                fn, args = posts.popleft()
+                try:
+                    fn(*args)
+                except Exception:
+                    log.exception("internal error in posted %r", fn)
+        finally:  # also where a question was answered with what is no Exception: a cancellation
+            if posts and not self._awake:
+                self._wake()
 
     # --- a moment for other threads
 
@@ -172,9 +180,11 @@ class Loop:
         in_time = self._signal.acquire(timeout=patience_s)
         self._standing_by = False
         scheduled, self._flush_due = self._flush_due, True
-        self._drain()
-        if not scheduled:
-            self._flush()
+        try:
+            self._drain()
+        finally:
+            if not scheduled:
+                self._flush()
         return in_time
 
     def no_more(self) -> None:

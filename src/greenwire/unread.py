@@ -66,9 +66,9 @@ class Unread:
         if self.bytes <= self._limit or self._cutting:
             return
         self._cutting = True
-        self._on_full(self.bytes)
         enough = self._limit - self._limit / 16
         try:
+            self._on_full(self.bytes)
             for queue in sorted(self._queues, key=lambda queue: queue.bytes, reverse=True):
                 if self.bytes <= enough:
                     break

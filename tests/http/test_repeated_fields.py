@@ -82,6 +82,23 @@ def test_as_a_parser_that_knows_nothing(line):
     assert read(parser, data) == read(new(), data)
 
 
+@pytest.mark.parametrize("line", LINES)
+def test_what_an_odd_line_leaves_behind(line):
+    parser = new()
+    found = read(parser, line + FIELDS)
+    if isinstance(found[-1], tuple) and found[-1][-2]:  # else nobody feeds it any more
+        assert read(parser, GET) == read(new(), GET)
+
+
+def test_what_looks_like_a_request_within_a_head():
+    parser = new()
+    read(parser, GET)
+    begun = b"POST /1 HTTP/1.1\r\nX: "
+    assert parser.feed(begun, 0) == len(begun)
+    [found] = read(parser, b"GET /smuggled HTTP/1.1\r\n" + FIELDS)
+    assert found[:2] == ("POST", "/1")
+
+
 @pytest.mark.parametrize("byte", range(256))
 def test_whatever_byte_stands_in_the_line(byte):
     odd = bytes([byte])
@@ -139,8 +156,68 @@ def test_one_parser_reads_what_many_would(heads):
     assert one == many
 
 
+class Forgetful(RequestParser):
+    """Reads every head with llhttp."""
+
+    __slots__ = ()
+
+    def _repeated(self, data, at):
+        return 0
+
+
+def read_in_pieces(parser, pieces):
+    """Likewise, of what comes in several reads."""
+    found, waiting = [], b""
+    try:
+        for piece in pieces:
+            waiting, at = waiting + piece, 0
+            while at < len(waiting):
+                at = parser.feed(waiting, at)
+                request = parser.request
+                if parser.framing is not Framing.COMPLETE:
+                    continue
+                said = (request.method, request.target, request.path, request.query, request.version)
+                found.append((*said, list(request.headers), parser.take_body(), parser.expects_continue))
+                if parser.wants_upgrade or not parser.keep_alive:
+                    return [*found, "end"]
+                parser.next()
+            waiting = b""
+    except RemoteProtocolError as error:
+        return [*found, error.status, str(error)]
+    return [*found, parser.started, parser.framing]
+
+
+TIGHT = replace(DEFAULT, request_line_bytes=24, header_bytes=60, header_count=3)
+HEADS = [line + fields for line in (*LINES, b"GET /abcdefgh HTTP/1.1\r\n") for fields in PIECES[4:]]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data(), st.sampled_from([DEFAULT, TIGHT]))
+def test_however_the_bytes_come_and_whatever_is_changed_in_them(data, limits):
+    """Heads that are nearly alike, cut anywhere: as a parser reads them that remembers nothing."""
+    usual = data.draw(st.sampled_from([GET, *HEADS]))
+    messages = [usual, *data.draw(st.lists(st.one_of(st.just(usual), st.sampled_from(HEADS)), min_size=1, max_size=4))]
+    changed = data.draw(st.integers(0, len(messages) - 1))
+    at = data.draw(st.integers(0, len(messages[changed])))
+    kept = data.draw(st.integers(0, 1))
+    odd = data.draw(st.sampled_from([b"", b"\r", b"\n", b"\0", b" ", b"\t", b"x", b"#", b":", b"\x7f", b"\xe9"]))
+    messages[changed] = messages[changed][:at] + odd + messages[changed][at + kept :]
+    stream = b"".join(messages)
+    cuts = sorted(data.draw(st.one_of(st.just([]), st.just(range(len(stream))), st.lists(st.integers(0, len(stream))))))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    forgetful = Forgetful(limits, ("192.0.2.1", 1234), ("192.0.2.2", 80), "http")
+    assert read_in_pieces(new(limits), pieces) == read_in_pieces(forgetful, pieces)
+
+
 def test_pipelined():
     assert read(new(), GET * 3) == read(new(), GET) * 3
+
+
+def test_a_long_host_is_not_remembered():
+    parser = new()
+    host = "a" * 5_000
+    read(parser, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert host not in [getattr(parser, name) for name in parser.__slots__]
 
 
 def test_an_idle_connection_remembers_no_more_than_a_little():

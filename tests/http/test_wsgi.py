@@ -1,5 +1,6 @@
 """The WSGI face: PEP 3333 as an application sees it, and what a client gets of it."""
 
+import gc
 import io
 import sys
 import threading
@@ -7,6 +8,8 @@ from wsgiref.validate import validator
 
 import pytest
 
+from greenwire.http import wsgi
+from greenwire.http.connection import HTTPConnection
 from greenwire.http.request import Request
 from greenwire.http.wsgi import environ_of
 
@@ -105,6 +108,36 @@ def test_environ_of_a_unix_socket():
 def test_http_1_0_is_told(serve):
     site = serve(app=app_of(lambda environ: environ["SERVER_PROTOCOL"].encode()))
     assert site.connect().send(b"GET / HTTP/1.0\r\n\r\n").answer().body == b"HTTP/1.0"
+
+
+def kept():
+    """What open connections keep for their next request."""
+    found = [thing for thing in gc.get_objects() if isinstance(thing, HTTPConnection)]
+    return [connection.kept for connection in found if not connection._transport.is_closing()]
+
+
+def test_an_idle_connection_keeps_no_long_fields(serve):
+    client = serve(app=app_of(lambda environ: environ["HTTP_X"].encode())).connect()
+    for _ in range(3):
+        long = "x" * 20_000
+        assert client.send(f"GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n".encode()).answer().body == long.encode()
+        assert kept() == [None]
+
+
+def test_what_a_client_repeats_is_kept_also_over_a_request_with_a_body(serve):
+    client = serve(app=app_of(lambda environ: environ["HTTP_X"].encode())).connect()
+    for _ in range(2):
+        assert client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n").answer().body == b"1"
+    [ground] = kept()
+    assert client.send(f"{POST}X: 2\r\nContent-Length: 1\r\n\r\nx".encode()).answer().body == b"2"
+    assert client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n").answer().body == b"1"
+    assert kept() == [ground]
+
+
+def test_long_names_of_fields_are_not_remembered():
+    name = "x-" + "y" * 1_000
+    assert environ_of(request_of((name, "1")))["HTTP_X_" + "Y" * 1_000] == "1"
+    assert name not in wsgi._KEYS
 
 
 # --- clean under the validator

@@ -129,6 +129,36 @@ def test_a_peer_that_does_not_stop_is_paused_while_we_part_and_not_waited_for(qu
     on_nonet(quick, scenario)
 
 
+def test_what_was_held_when_we_part_counts(quick):
+    async def scenario(connection, transport, owner):
+        connection.pause()
+        transport.feed(frame(TEXT, "one") + frame(TEXT, "two"))
+        connection.part(1001)
+        assert owner.messages == []
+        assert transport.events == ["pause", "eof"]
+        connection.resume()
+        transport.feed(frame(TEXT, "three") + close(1001))
+        assert owner.messages == ["one", "two", "three"]
+        assert owner.codes == [1001]
+
+    on_nonet(quick, scenario)
+
+
+@pytest.mark.parametrize("end", [lambda connection: connection.close(1000), lambda connection: connection.part(1001)])
+def test_whom_the_close_frame_itself_cuts_off_is_not_closing_any_more(quick, end):
+    async def scenario(connection, transport, owner):
+        most = text_frame(bytes(65_532))  # that waits for the end of the turn
+        connection.write(most)
+        connection.flush()
+        connection.write(most)
+        assert connection.state is State.OPEN
+        end(connection)
+        assert connection.state is State.LINGERING
+        assert connection.close_code == CUT_OFF
+
+    on_nonet(quick, scenario, Limits(queued_bytes=60_000), stuck=True)
+
+
 def test_shutdown_is_going_away(net):
     async def scenario():
         connection, client, _ = await net.open()

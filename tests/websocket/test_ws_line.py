@@ -1,10 +1,14 @@
 """Frames that wait for a peer that does not keep up."""
 
 import asyncio
+import gc
 import socket
 import ssl
+import weakref
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wsnet import TIMEOUT_S, NoNet, Owner
 
 from greenwire.limits import Limits
@@ -136,6 +140,141 @@ def test_frames_of_their_own_cut_off_who_waits_for_most(quick):
         assert all(connections[number].buffered_bytes <= 20_008 for number in cut)  # the transport's, until it is gone
 
     on_slow(quick, scenario, output_bytes=230_000, count=4)
+
+
+class Tight(Slow):
+    """A kernel that has room for so many bytes, and a transport that tells as asyncio's do."""
+
+    def __init__(self, *, tls: bool = False) -> None:
+        super().__init__(tls=tls)
+        self._room = 0
+        self._paused = False
+
+    def write(self, data: bytes) -> None:
+        assert not self._closing
+        assert "eof" not in self.events
+        self.writes.append(data)
+        self._take()
+        if self.get_write_buffer_size() > 1 and not self._paused:
+            self._paused = True
+            self.protocol.pause_writing()
+
+    def _take(self) -> None:
+        size = min(self._room, self.get_write_buffer_size())
+        self._room -= size
+        self.taken += size
+
+    def take(self, size: int = 10**9) -> None:
+        self._room = size
+        self._take()
+        if self._paused and not self.get_write_buffer_size():
+            self._paused = False
+            self.protocol.resume_writing()
+
+
+def end_of(connection, kind):
+    if kind == "close":
+        connection.close(1000)
+    elif kind == "part":
+        connection.part(1001)
+    elif kind == "abort":
+        connection.abort()
+
+
+SIZES = [0, 1, 100, 5_000, 17_000, 66_000, 140_000]
+STEPS = st.one_of(
+    st.tuples(st.just("write"), st.integers(0, 2), st.sampled_from(SIZES)),
+    st.tuples(st.just("broadcast"), st.just(0), st.sampled_from(SIZES)),
+    st.tuples(st.just("flush"), st.just(0), st.just(0)),
+    st.tuples(st.just("take"), st.integers(0, 2), st.sampled_from([1, 2, 100, 5_000, 70_000, 10**6])),
+    st.tuples(st.sampled_from(["close", "part", "abort"]), st.integers(0, 2), st.just(0)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=40), st.booleans(), st.sampled_from([float("inf"), 200_000]))
+def test_whatever_the_kernel_takes_and_whoever_goes(quick, steps, tls, output_bytes):
+    """Frames come whole and in order, then one close frame; what counts is what waits."""
+
+    async def scenario():
+        unread = quick.loop.unread = Unread(output_bytes)
+        owners, transports = [Owner() for _ in range(3)], [Tight(tls=tls) for _ in range(3)]
+        connections = [
+            WebSocketConnection(quick.loop, transport, PATIENT, b"", b"", owner.receive, owner.is_closed)
+            for transport, owner in zip(transports, owners, strict=True)
+        ]
+        sent: list[list[int]] = [[], [], []]
+        for kind, number, value in steps:
+            if kind == "take":
+                transports[number].take(value)
+            elif kind == "flush":
+                for connection in connections:
+                    connection.flush()
+            elif kind in ("write", "broadcast"):
+                data = binary_frame(bytes(value))
+                for to in range(3) if kind == "broadcast" else [number]:
+                    if connections[to].state is State.OPEN:
+                        sent[to].append(value)
+                        connections[to].write(data)
+            else:
+                end_of(connections[number], kind)
+            assert unread.bytes == waits(connections)
+        for connection, transport, sizes in zip(connections, transports, sent, strict=True):
+            connection.flush()
+            while transport.get_write_buffer_size() and "abort" not in transport.events:
+                transport.take()
+            if "abort" not in transport.events:
+                closes = [] if connection.state is State.OPEN else [CLOSE]
+                answers = parse(transport.output)
+                assert [answer.opcode for answer in answers] == [BINARY] * len(sizes) + closes
+                assert [len(answer.payload) for answer in answers[: len(sizes)]] == sizes
+                assert not connection.congested
+            transport.protocol.connection_lost(None)
+        assert [len(owner.codes) for owner in owners] == [1, 1, 1]
+        assert (unread.bytes, unread._queues, unread._holders) == (0, {}, {})
+
+    try:
+        quick.run(scenario)
+    finally:
+        quick.loop.unread = Unread()
+
+
+def waits(connections):
+    """What counts for all lines, found anew."""
+    lines = [connection._line for connection in connections]
+    places = [data for line in lines if line is not None for data in line._queue]
+    return 16 * len(places) + sum(200 + len(data) for data in {id(data): data for data in places}.values())
+
+
+def test_nothing_is_left_of_slow_clients_that_came_and_went(quick):
+    """However they went; and what they were sent is gone, too."""
+    alive = weakref.WeakSet()
+
+    async def scenario():
+        unread = quick.loop.unread = Unread(10_000_000)
+        for n in range(1_000):
+            transport, owner = Tight(), Owner()
+            alive.add(owner)
+            connection = WebSocketConnection(
+                quick.loop, transport, PATIENT, b"", b"", owner.receive, owner.is_closed
+            )
+            for _ in range(2):
+                connection.write(binary_frame(bytes(5_000)))
+                connection.flush()
+            assert unread.bytes > 10_000
+            end_of(connection, ["close", "part", "abort", "nothing"][n % 4])
+            assert (unread.bytes == 0) is (connection.close_code == CUT_OFF or "abort" in transport.events)
+            transport.protocol.connection_lost(None)
+            assert unread.bytes == 0
+        await asyncio.sleep(0)
+        assert (unread._queues, unread._holders) == ({}, {})
+
+    try:
+        quick.run(scenario)
+    finally:
+        quick.loop.unread = Unread()
+    gc.collect()
+    assert not list(alive)
 
 
 @pytest.mark.parametrize("end", [lambda connection: connection.close(1000), lambda connection: connection.part(1001)])

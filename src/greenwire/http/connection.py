@@ -212,6 +212,11 @@ class HTTPConnection(asyncio.Protocol):
         self._advance()
 
     @property
+    def repeatable(self) -> list[tuple[str, str]]:
+        """The last header fields that are short enough to be remembered: a request that repeats them has this list."""
+        return self._parser.known_headers
+
+    @property
     def secured(self) -> ssl.SSLObject | None:
         """The TLS of this connection."""
         found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")

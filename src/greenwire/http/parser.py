@@ -36,6 +36,7 @@ _END = b"\r\n\r\n"
 _SLICE = 16_384  # of a chunked body: bounds the parts that one call can make of tiny chunks
 _CHUNK_ALLOWANCE = 32  # bytes of framing that any chunk may cost without counting as overhead
 _KNOWN_BYTES = 4_096  # of fields that are remembered: an idle connection holds them
+_HOST_BYTES = 255  # RFC 1035 2.3.4: of a name that can be resolved
 _VERSION = b" HTTP/1.1"
 _PLAIN_LINE = re.compile(rb"([A-Z-]+) (/[!-\"$-~]*)").fullmatch  # origin-form (RFC 9112 3.2.1), before the version
 
@@ -91,7 +92,6 @@ class RequestParser:
         "_host",
         "_known",
         "_known_before",
-        "_known_headers",
         "_limits",
         "_local",
         "_parser",
@@ -105,6 +105,7 @@ class RequestParser:
         "expects_continue",
         "framing",
         "keep_alive",
+        "known_headers",
         "left",
         "received",
         "request",
@@ -120,7 +121,7 @@ class RequestParser:
         self._scheme = scheme
         self._host = ""  # the last one that was judged: a client names the same one again and again
         self._known = b""  # the last fields and the version before them; what they say:
-        self._known_headers: list[tuple[str, str]] = []
+        self.known_headers: list[tuple[str, str]] = []
         self._known_before = 0  # within so many bytes of a head they have ended, unless its line is too long
         self._parts: list[bytes] = []
         self._error: RemoteProtocolError | None = None
@@ -224,7 +225,7 @@ class RequestParser:
         self.keep_alive = True
         self.framing = COMPLETE
         self.request = Request(
-            method, target, path, query, "1.1", self._known_headers, self._peer, self._local, self._scheme
+            method, target, path, query, "1.1", self.known_headers, self._peer, self._local, self._scheme
         )
         return line_end + len(self._known)
 
@@ -235,7 +236,7 @@ class RequestParser:
             return
         version_at = data.find(_VERSION + b"\r\n", at, end)
         if version_at >= 0 and end - version_at <= _KNOWN_BYTES:
-            self._known, self._known_headers = data[version_at:end], request.headers
+            self._known, self.known_headers = data[version_at:end], request.headers
             self._known_before = self._limits.request_line_bytes + end - version_at - len(_VERSION)
 
     def _boundary(self, data: bytes, at: int, end: int) -> int:
@@ -360,7 +361,8 @@ class RequestParser:
                     raise RemoteProtocolError("the Host field is no host")
                 if authority is not None:  # RFC 9112 3.2.2: the target's own host wins
                     headers[at] = ("host", authority)
-                self._host = value
+                if len(value) <= _HOST_BYTES:
+                    self._host = value
                 continue
             self._has_more = True
             if name == "content-length":

@@ -28,6 +28,7 @@ _KEYS: dict[str, str | None] = {  # of header names; None: the header is not pas
     "proxy": None,  # HTTP_PROXY is a setting of many HTTP clients ("httpoxy", CVE-2016-5385)
 }
 _KEYS_KEPT = 1_024
+_KEY_BYTES = 128  # clients choose these names
 
 
 _GROUND: Environ = {  # every key that there is room for, so that no copy has to grow for them
@@ -97,7 +98,7 @@ def _filled(environ: Environ, request: Request) -> Environ:
 def _key(name: str) -> str | None:
     """``HTTP_X_NAME``. A name with ``_`` would pass for one with ``-``, which a proxy may have vouched for."""
     key = None if "_" in name else "HTTP_" + name.upper().replace("-", "_")
-    if len(_KEYS) < _KEYS_KEPT:
+    if len(_KEYS) < _KEYS_KEPT and len(name) <= _KEY_BYTES:
         _KEYS[name] = key
     return key
 
@@ -169,7 +170,8 @@ class Gateway:
             ground = kept.environ.copy()
         else:
             ground = _ground_of(request, self._multithread)
-            connection.kept = _Ground(request, ground.copy()) if kept is request.headers else request.headers
+            if request.headers is connection.repeatable:  # no others: an idle connection would hold them
+                connection.kept = _Ground(request, ground.copy()) if kept is request.headers else request.headers
         environ = _filled(ground, request)
         if body is None:
             environ["wsgi.input"] = BodyInput(exchange, self._loop, self._new_waiter)

@@ -380,24 +380,26 @@ class WebSocketConnection(WSListener):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake; TCP is closed when the peer has answered, or at the timeout."""
-        if self.state is not State.OPEN:
-            return
-        self.write(close_frame(code, reason))
-        self.state = State.CLOSING
-        if self._held is not None:  # read on, for the peer's close frame
+        self._begin_closing(State.CLOSING, close_frame(code, reason))
+        if self.state is State.CLOSING and self._held is not None:  # read on, for the peer's close frame
             self._held = None
             self._transport.resume_reading()
-        self._timer = self._loop.call_later(self._limits.close_timeout_s, self._linger)
+
+    def _begin_closing(self, state: State, frame: bytes) -> None:
+        if self.state is State.OPEN:
+            self.write(frame)
+        if self.state is State.OPEN:  # still: not cut off by that
+            self.state = state
+            self._timer = self._loop.call_later(self._limits.close_timeout_s, self._linger)
 
     def part(self, code: int) -> None:
         """:meth:`close`, and end our direction of TCP right behind it.
 
         What the peer sends after it has seen our close frame is lost: most libraries drop it silently until TCP ends.
-        So it ends now and not after their answer, for which we read on.
+        So it ends now and not after their answer, for which we read on; where the owner has paused, when it resumes.
         """
         if self.state is State.OPEN:
-            self.close(code)
-            self.state = State.PARTING
+            self._begin_closing(State.PARTING, close_frame(code))
             self.flush()
             if self._transport.can_write_eof():  # TLS has no half-closing
                 self._end_direction()
