@@ -24,13 +24,13 @@ NONE = "-"
 WEAK_SPOTS = """\
 ## Where Greenwire is weak
 
-- **Echo beside Bun**: its WebSocket and its HTTP are native code up to the handler, and it needs half of what a bare
-  Greenwire needs. With many recipients of one message that turns round.
+- **Echo beside Bun**: its WebSocket and its HTTP are native code up to the handler; with one message in flight it needs
+  two thirds of what a bare Greenwire needs, with eight less than half. With many recipients that turns round.
 - **A broadcast with few messages in flight** is one system call for each client, for everybody: there is little to
   coalesce.
 - **Thousands of clients that all talk** cost more each, here as in Node: caches, and Python's collector, which looks at
   all that lives and keeps everybody waiting meanwhile; it starts seldom.
-- **A bare WSGI application** is served with a fifth more CPU than granian's Rust takes; a Flask view with less.
+- **A bare WSGI application** is served about as often as by granian's Rust, in some runs less often; a Flask view more.
 - **Files under the green runner** are read and written in Python; in threads the kernel sends them.
 - **Two cores** that servers and load share with nobody but the kernel: differences below a tenth mean nothing.
 """
