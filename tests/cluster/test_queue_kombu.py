@@ -1,13 +1,17 @@
 """The queues that Kombu reaches, by its transport in memory."""
 
 import json
+import logging
 
 import kombu
 import pytest
 
 from greenwire.cluster import KombuQueue
+from greenwire.cluster.kombu import KombuBroker
 from greenwire.errors import ConfigurationError
 from greenwire.flask import SocketIO
+from greenwire.limits import Limits
+from greenwire.quiet import QuietLog
 from support.site import Site, new_socketio
 from support.waiting import Log, wait_until
 
@@ -66,6 +70,22 @@ def test_python_socketios_manager_reaches_clients(site):
     manager.emit("x", [1, 2], namespace="/")
     assert notes.wait_for(1) == [([1, 2],)]
     client.disconnect()
+
+
+class EndedLoop:
+    """What is posted to it goes nowhere, as to a loop that has been closed."""
+
+    def post(self, fn, *args):
+        pass
+
+
+def test_what_was_published_while_the_loop_ended_does_not_wait_for_ever(caplog):
+    broker, quiet = KombuBroker(URL, "elsewhere"), QuietLog(logging.getLogger("greenwire"), float)
+    for _ in range(3):
+        broker.start(EndedLoop(), Limits(queue_waiting_bytes=10), quiet, print)
+        broker.publish(b"0123456789")
+        broker.stop()
+    assert "dropped" not in caplog.text
 
 
 def test_a_queue_that_kombu_does_not_know():

@@ -239,6 +239,22 @@ def test_a_closed_one_says_nothing_more(net):
     net.run(scenario)
 
 
+@pytest.mark.parametrize(("end", "heard"), [("part", ["one", "two"]), ("close", [])])
+def test_what_comes_compressed_after_our_close_frame(net, end, heard):
+    async def scenario():
+        kind = partial(CompressedWebSocket, deflater=Deflater(50), window_bits=15)
+        connection, client, owner = await net.open(LIMITS, kind=kind)
+        getattr(connection, end)(1001)
+        assert (await client.frame()).close_code == 1001
+        parts = deflated("two")
+        fragments = frame(TEXT, parts[:2], rsv=4, fin=False), frame(CONTINUATION, parts[2:])
+        await client.send(frame(TEXT, deflated("one"), rsv=4), *fragments, close(1001))
+        await owner.closed.wait()
+        assert owner.messages == heard
+
+    net.run(scenario)
+
+
 # --- clients that are not ours
 
 

@@ -115,6 +115,7 @@ class KombuBroker:
         for thread in self._threads:
             thread.join(_END_S)
         self._threads.clear()
+        self._waiting_bytes = 0  # the loop hears no more of what has been published
 
     def _keep_publishing(self) -> None:
         while (message := self._outbox.get()) is not None:
