@@ -48,8 +48,9 @@ class Peer:
         with flask.Flask(__name__).test_request_context("/socket.io/") as context:
             self.request = GivenRequest(context.request.environ)
         self.sid = str(number)
-        self.on_message: Callable[[str | bytes], None] = print
-        self.on_close: Callable[[Any], None] = print
+        self.owner: Any = None
+        self.on_message: Callable[[Any, str | bytes], None] = print
+        self.on_close: Callable[[Any, Any], None] = print
 
     def send(self, packet: Outgoing) -> None:
         """Nothing."""
@@ -67,7 +68,7 @@ def populated(core: Server, crowd: int) -> list[Peer]:
     peers = [Peer(number) for number in range(crowd)]
     for peer in peers:
         loop.post(dispatcher.opened, peer)
-        loop.ask(peer.on_message, "0")
+        loop.ask(peer.on_message, peer.owner, "0")
     return peers
 
 
@@ -109,7 +110,7 @@ def served(kind: str, core: Server) -> Iterator[Case]:
     assert loop is not None
     yield f"client receive, {kind}", lambda: member.client.receive(EVENT), 1
     yield f"face run and emit, {kind}", lambda: core.face.run(handler, member, "echo", [TEXT]), 1
-    yield f"receive path to handler and emit, {kind}", lambda: loop.ask(peer.on_message, EVENT), 1
+    yield f"receive path to handler and emit, {kind}", lambda: loop.ask(peer.on_message, peer.owner, EVENT), 1
     yield f"emit to one, {kind}", lambda: core.emit("echo", TEXT, to=member.sid), 1
 
 

@@ -27,13 +27,14 @@ class PrivateFolder:
     def __init__(self, path: str, lock: int) -> None:
         self.path = path
         self._lock = lock
-        self._supervisor = os.getpid()
 
     def leave(self) -> None:
-        """A worker ends. Where its supervisor is dead it removes the folder, if it is the last one."""
-        if os.getppid() != self._supervisor:
-            os.close(self._lock)
-            _remove_if_unlocked(self.path, {os.geteuid()})
+        """A worker ends. If it is the last one, and its supervisor is dead, it removes the folder.
+
+        The lock alone tells. A worker hears of its supervisor's death before it has another parent.
+        """
+        os.close(self._lock)
+        _remove_if_unlocked(self.path, {os.geteuid()})
 
 
 @contextlib.contextmanager
