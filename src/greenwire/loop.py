@@ -9,8 +9,8 @@ A *turn* is what the event loop does between two looks at the kernel. ``call_soo
 right after the callbacks that are ready now, so every frame written by those is in the same flush.
 
 A flush to a crowd takes longer than some turns that only look whether more has come. So it is held back for two of
-these: what was sent to a crowd meanwhile takes the same system calls. Broadcast to 500 with 4 in flight: 3.1 → 3.9
-frames in each write, 2.1 → 1.65 µs a delivery in threads, 3.3 → 2.2 in greenlets.
+these: what was sent to a crowd meanwhile takes the same system calls. Broadcast to 500 with 4 in flight, in the
+benchmarks, µs a delivery: threads 2.3 → 2.0, greenlets 4.0 → 1.8, coroutines 2.2 → 1.7; up to 3.9 frames in each write.
 
 At the end of a turn that gave other threads something to do, the loop can *stand by* for them a moment instead of
 going to sleep in the kernel. What they post meanwhile needs no wake-up, and leaves in this turn's flush.

@@ -1,5 +1,6 @@
 """HUP under load: not one request refused or failed; new code, new certificates; a broken module changes nothing."""
 
+import os
 import signal
 import ssl
 import threading
@@ -117,14 +118,13 @@ def test_a_worker_that_has_served_its_requests_is_replaced_although_the_reload_h
     with Command(folder, "run", "shop:app", "--bind", "127.0.0.1:0", *args) as command:
         before = command.wait_for_workers(1)
         assert command.port
-        (folder / "shop.py").write_text(
-            "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.01)\nraise ValueError\n"
-        )
+        os.mkfifo(folder / "go")
+        (folder / "shop.py").write_text("open('go').read()\nraise ValueError\n")  # waits until somebody writes
         command.signal(signal.SIGHUP)
         command.wait_for_workers(2)
         for _ in range(5):
             assert get(command.port, "/version") == "1"
-        (folder / "go").touch()
+        (folder / "go").write_text("")
         command.says("the reload has failed: 1 workers serve on as before")
         copy_app(folder, VERSION="2")
         wait_until(lambda: get(command.port, "/version") == "2")

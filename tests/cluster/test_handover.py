@@ -255,10 +255,15 @@ def no_descriptors(worker):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
-def test_a_worker_without_descriptors_cuts_off_what_it_cannot_pass_on(group, raw):
-    sid = handshake(raw(1))
-    two = raw(2)
+def asks_elsewhere(raw):
+    """A session of the first worker, and a connection that the second one has accepted."""
+    sid, two = handshake(raw(1)), raw(2)
     assert two.ask("GET", f"{POLL}&sid=nonsense")[0] == 400
+    return sid, two
+
+
+def test_a_worker_without_descriptors_cuts_off_what_it_cannot_pass_on(group, raw):
+    sid, two = asks_elsewhere(raw)
     with no_descriptors(group[2]):
         two.send("POST", f"{POLL}&sid={sid}", b"40")
         assert two.sock.recv(1) == b""
@@ -266,9 +271,7 @@ def test_a_worker_without_descriptors_cuts_off_what_it_cannot_pass_on(group, raw
 
 
 def test_a_worker_without_descriptors_takes_over_later_and_does_not_spin(group, raw):
-    sid = handshake(raw(1))
-    two = raw(2)
-    assert two.ask("GET", f"{POLL}&sid=nonsense")[0] == 400
+    sid, two = asks_elsewhere(raw)
     with no_descriptors(group[1]):
         two.send("POST", f"{POLL}&sid={sid}", b"40")
         wait_until(lambda: "cannot take a connection over" in group[1].err)

@@ -2,14 +2,13 @@
 
 import asyncio
 import gc
-import socket
 import ssl
 import weakref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wsnet import TIMEOUT_S, NoNet, Owner
+from wsnet import NoNet, Owner, pair
 
 from greenwire.limits import Limits
 from greenwire.unread import Unread
@@ -344,13 +343,7 @@ def test_a_slow_reader_gets_everything_in_order(net, secure, tmp_path):
     unread = net.loop.unread = Unread()
 
     async def scenario():
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            far = socket.create_connection(listener.getsockname(), TIMEOUT_S)
-            near, _ = listener.accept()
-        for sock in (near, far):
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        near, far = pair(65_536)
         (transport, _), (reader, writer) = await asyncio.gather(
             net.aio.connect_accepted_socket(asyncio.Protocol, near, ssl=given),
             asyncio.open_connection(sock=far, ssl=wanted, server_hostname="localhost" if secure else None),

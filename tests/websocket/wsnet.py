@@ -91,6 +91,20 @@ class Counting:
         return getattr(self._transport, name)
 
 
+def pair(buffer_bytes: int = 0) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TCP connection, the server's first; the buffers as small as that."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname(), TIMEOUT_S)
+        near, _ = listener.accept()
+    for sock in (near, far):
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if buffer_bytes:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+    return near, far
+
+
 class Net:
     """Makes pairs of connections on one loop."""
 
@@ -126,16 +140,7 @@ class Net:
         kind: Callable[..., WebSocketConnection] = WebSocketConnection,
     ) -> tuple[WebSocketConnection, Client, Owner]:
         """An open WebSocket, its client and its owner."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            far = socket.create_connection(listener.getsockname(), TIMEOUT_S)
-            near, _ = listener.accept()
-        for sock in (near, far):
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if send_buffer:
-            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, send_buffer)
-            far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        near, far = pair(send_buffer)
         transport, _ = await self.aio.connect_accepted_socket(asyncio.Protocol, near)
         owner, client = Owner(), Client(far)
         connection = kind(
