@@ -124,9 +124,9 @@ def test_a_worker_that_has_served_its_requests_is_replaced_although_the_reload_h
         command.wait_for_workers(2)
         for _ in range(5):
             assert get(command.port, "/version") == "1"
-        (folder / "go").write_text("")
+        with (folder / "go").open("w"):  # opens when the new worker reads: a later one finds the mended module
+            copy_app(folder, VERSION="2")
         command.says("the reload has failed: 1 workers serve on as before")
-        copy_app(folder, VERSION="2")
         wait_until(lambda: get(command.port, "/version") == "2")
         command.wait_for_workers(1, without=before)
 
