@@ -12,6 +12,7 @@ from typing import Any
 
 import socketio
 
+from support.inorder import SocketIOInOrder
 from support.waiting import TIMEOUT_S, Log, wait_until
 
 APPS = Path(__file__).parent / "apps"
@@ -23,7 +24,7 @@ class Running:
 
     def __init__(self, arguments: list[str], cwd: Path, is_graceful: bool) -> None:
         self.lines = Log()
-        self.clients: list[socketio.Client] = []
+        self.clients: list[SocketIOInOrder] = []
         self._is_graceful = is_graceful
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -48,9 +49,9 @@ class Running:
         assert found is not True, f"it has ended: {self.lines}"
         return found[0]
 
-    def connect(self, *, on: dict[str, Any] | None = None, **options: Any) -> socketio.Client:
+    def connect(self, *, on: dict[str, Any] | None = None, **options: Any) -> SocketIOInOrder:
         """A connected client."""
-        client = socketio.Client(reconnection=False, handle_sigint=False)
+        client = SocketIOInOrder(reconnection=False, handle_sigint=False)
         self.clients.append(client)
         for event, handler in (on or {}).items():
             client.on(event, handler, namespace=(options.get("namespaces") or ["/"])[0])

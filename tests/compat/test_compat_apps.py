@@ -82,8 +82,10 @@ def of(*arguments: str):
 @of("chat.py")
 def test_chat_with_rooms(app: Running):
     welcomed = Log()
-    ann, bob = (app.connect(auth={"name": name}, on={"welcome": welcomed.append}) for name in ("ann", "bob"))
-    assert welcomed.wait_for(2) == [{"name": "ann", "online": 1}, {"name": "bob", "online": 2}]
+    ann = app.connect(auth={"name": "ann"}, on={"welcome": welcomed.append})
+    assert welcomed.wait_for(1) == [{"name": "ann", "online": 1}]
+    bob = app.connect(auth={"name": "bob"}, on={"welcome": welcomed.append})
+    assert welcomed.wait_for(2)[1] == {"name": "bob", "online": 2}
     joined, spoken, shouted, closing, left = (
         said(ann, event) for event in ("joined", "said", "shouted", "closing", "left")
     )
@@ -96,9 +98,9 @@ def test_chat_with_rooms(app: Running):
     assert shouted.wait_for(1) == [("hey",)]
     assert requests.post(f"{app.url}/announce/tea", json=["biscuits"], timeout=10).json() == {"told": "tea"}
     assert bob.call("leave", {"room": "tea"}, timeout=10) == 1
-    bob.emit("close", "tea")
+    bob.call("close", "tea", timeout=10)  # its handler has ended: nobody is in the room any more
     assert closing.wait_for(1) == [("tea",)]
-    bob.emit("say", ("tea", "nobody is here"))
+    bob.call("say", ("tea", "nobody is here"), timeout=10)
     bob.call("leave", {"room": "tea"}, timeout=10)
     bob.emit("leave_me")
     assert left.wait_for(1) == [({"name": "bob", "reason": "server disconnect", "rooms": 1},)]
@@ -152,7 +154,7 @@ def test_class_namespaces(app: Running):
     assert texts.wait_for(1) == ["cba"]
     assert one.call("fail", timeout=10, **here) == "LookupError: nothing here"
     two.call("close", "tea", timeout=10, **here)
-    two.emit("tell", ("tea", "nobody is here"), **here)
+    two.call("tell", ("tea", "nobody is here"), timeout=10, **here)
     assert one.call("unknown", timeout=10, **here) is None
     two.disconnect()
     three = app.connect(namespaces=["/room"])

@@ -40,6 +40,16 @@ class Polling:
         wait_until(come, f"{last} in {found}")
         return [packet for packet in found if packet not in ("2", "6")]
 
+    def told(self, packet: str, last: str) -> list[str]:
+        """What comes of *packet*: up to *last*, if there is one, and then before the answer to another event.
+
+        That answer alone says nothing: handlers run side by side.
+        """
+        self.post(packet)
+        found = self.until(last) if last else []
+        self.post('427["notes"]')
+        return [packet for packet in found + self.until("437") if not packet.startswith(("43", "b"))]
+
     def answer(self, *packets: str) -> Any:
         """What the acknowledgement number 7 says, which the last of *packets* asks for."""
         self.post(*packets)
@@ -80,31 +90,31 @@ def client(polling: Callable[..., Polling]) -> Polling:
     return client
 
 
-def refusals(client: Polling, namespace: str) -> list[str]:
-    """What comes of *namespace* before the answer to an event that is sent after it."""
-    client.post(f"40{namespace},", '427["notes"]')
-    return [packet.partition(',{"sid"')[0] for packet in client.until("437") if namespace in packet]
+def refusals(client: Polling, namespace: str, expected: list[str]) -> list[str]:
+    """What comes of *namespace*, of which that much is waited for."""
+    told = client.told(f"40{namespace},", last="".join(expected[-1:]))
+    return [packet.partition(',{"sid"')[0] for packet in told]
 
 
 def test_an_exception_in_connect_is_told_to_the_client(server, client):
-    expected = {THEIRS: [], OURS: ['44/fails,{"message":"Internal server error"}']}
-    assert refusals(client, "/fails") == expected[server[0]]
+    expected = {THEIRS: [], OURS: ['44/fails,{"message":"Internal server error"}']}[server[0]]
+    assert refusals(client, "/fails", expected) == expected
 
 
 def test_an_error_handler_does_not_accept_a_client(server, client):
-    expected = {THEIRS: ["40/handled"], OURS: ['44/handled,{"message":"Connection rejected by server"}']}
-    assert refusals(client, "/handled") == expected[server[0]]
+    expected = {THEIRS: ["40/handled"], OURS: ['44/handled,{"message":"Connection rejected by server"}']}[server[0]]
+    assert refusals(client, "/handled", expected) == expected
 
 
 def test_the_error_method_of_a_namespace_does_not_see_refusals(server, client):
-    expected = {THEIRS: ["40/swallowing"], OURS: ['44/swallowing,{"message":"no entry"}']}
-    assert refusals(client, "/swallowing") == expected[server[0]]
+    expected = {THEIRS: ["40/swallowing"], OURS: ['44/swallowing,{"message":"no entry"}']}[server[0]]
+    assert refusals(client, "/swallowing", expected) == expected
 
 
 def test_a_refused_client_is_told_nothing_else(server, client):
     refused = '44/early,{"message":"too early"}'
-    expected = {THEIRS: ['42/early,["early"]', refused], OURS: [refused]}
-    assert refusals(client, "/early") == expected[server[0]]
+    expected = {THEIRS: ['42/early,["early"]', refused], OURS: [refused]}[server[0]]
+    assert refusals(client, "/early", expected) == expected
 
 
 def test_a_disconnect_handler_without_reason_runs_beside_an_error_handler(server, client):
@@ -129,16 +139,14 @@ def test_nan_is_null(server, client):
 
 
 def test_more_objects_can_be_sent(server, client):
-    client.post('42["objects"]', '427["notes"]')
-    told = [packet for packet in client.until("437") if packet.startswith("42")]
     uuid = "00000000-0000-0000-0000-000000000001"
-    assert told == {THEIRS: [], OURS: [f'42["objects",["1.50","{uuid}"]]']}[server[0]]
+    expected = {THEIRS: [], OURS: [f'42["objects",["1.50","{uuid}"]]']}[server[0]]
+    assert client.told('42["objects"]', last="".join(expected)) == expected
 
 
 def test_a_tuple_of_sids_is_skipped(server, client):
-    client.post('42["skip"]', '427["notes"]')
-    told = [packet for packet in client.until("437") if packet.startswith("42")]
-    assert told == {THEIRS: ['42["skipped?"]'], OURS: []}[server[0]]
+    expected = {THEIRS: ['42["skipped?"]'], OURS: []}[server[0]]
+    assert client.told('428["skip"]', last="438") == expected
 
 
 def test_emit_takes_broadcast_and_several_arguments(server, client):
@@ -221,9 +229,8 @@ def test_coroutine_functions_are_handlers(server, client):
 
 
 def test_a_clients_own_room_cannot_be_left(server, client):
-    client.post('42["leave myself"]', '427["notes"]')
-    told = [packet for packet in client.until("437") if packet.startswith("42")]
-    assert told == {THEIRS: [], OURS: ['42["still there"]']}[server[0]]
+    expected = {THEIRS: [], OURS: ['42["still there"]']}[server[0]]
+    assert client.told('428["leave myself"]', last="438") == expected
 
 
 def test_the_room_of_another_client_cannot_be_entered(server, client, polling):
@@ -238,17 +245,15 @@ def test_a_call_to_nobody_fails_at_once(server, client):
 
 
 def test_include_self_counts_beside_skip_sid(server, client):
-    client.post('42["skip others"]', '427["notes"]')
-    told = [packet for packet in client.until("437") if packet.startswith("42")]
-    assert told == {THEIRS: ['42["emitted"]'], OURS: []}[server[0]]
+    expected = {THEIRS: ['42["emitted"]'], OURS: []}[server[0]]
+    assert client.told('428["skip others"]', last="438") == expected
 
 
 def test_more_kinds_of_bytes_can_be_sent(server, client):
-    client.post('42["bytes"]', '427["notes"]')
-    told = [packet for packet in client.until("437") if packet.startswith("45")]
     placed = '{"_placeholder":true,"num":%d}'
     sent = f'452-["bytes",[{placed % 0},{{"in a tuple":[{placed % 1}]}}]]'
-    assert told == {THEIRS: [], OURS: [sent]}[server[0]]
+    expected = {THEIRS: [], OURS: [sent]}[server[0]]
+    assert client.told('42["bytes"]', last="".join(expected)) == expected
 
 
 @pytest.mark.parametrize("name", [THEIRS, OURS])

@@ -13,7 +13,7 @@ import socketio
 from compat.serving import close, served
 from greenwire.compat.extension import SocketIO, repeating
 from support.site import Site, new_socketio
-from support.waiting import Log
+from support.waiting import Log, wait_until
 
 Calls = list[tuple[Any, ...]]
 
@@ -194,6 +194,8 @@ def test_an_application_that_is_accepted_only_by_the_repeat(under: tuple[str, ..
         third.emit("leave")
         assert goodbye.wait_for(1) == [sid]
         assert second.connected
+        if under:
+            wait_until(lambda: len(app.notices()) >= 3, "the reader has what it said before")
         notices = app.notices()
     if under:
         source = (Path(__file__).parent / "apps" / "habits.py").read_text().splitlines()

@@ -271,7 +271,7 @@ def test_namespaces_that_do_not_exist(site):
             client.send_text(f"40/{n},")
             if n % 100 == 99:
                 for m in range(n - 99, n + 1):
-                    assert client.receive() == f'44/{m},{{"message":"Invalid namespace"}}'
+                    assert client.packet() == f'44/{m},{{"message":"Invalid namespace"}}'
         client.join()
 
 

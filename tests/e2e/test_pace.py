@@ -30,7 +30,8 @@ def test_a_fast_client_is_slowed_down(ordered):
         for n in range(600):
             fast.emit("note", n)
         assert other.call("echo", 1) == [1]
-        assert len(socketio.notes) < 600  # it did not wait for them
+        noted = len(socketio.notes)
+        assert noted <= 200 + 200 * (time.monotonic() - start) + 1  # it did not wait for them
         assert sorted(socketio.notes.wait_for(600)) == list(range(600))
         assert time.monotonic() - start > 1.9
 

@@ -6,7 +6,7 @@ from greenwire.flask import SocketIO, call
 
 app = flask.Flask(__name__)
 app.secret_key = "not a secret"
-socketio = SocketIO(app, async_mode="green")
+socketio = SocketIO(app, async_mode="green", ping_timeout=120)
 
 
 @socketio.on("ask")

@@ -143,8 +143,8 @@ def test_a_second_socket_is_refused_while_one_is_probing(site, polling):
 def test_an_upgrade_that_takes_too_long():
     with Site(make(upgrade_timeout=0.1)) as site, Polling(site.port) as polling:
         polling.join()
-        with probing(site, polling) as client:
-            client.send_text("2probe")
+        with Client(site.port) as client:
+            client.open_and_say(f"{WEBSOCKET}&sid={polling.sid}", "2probe")
             assert client.receive() == "3probe"
             assert client.close_code() == 1008
         polling.say('421["echo","alive"]')
@@ -154,8 +154,9 @@ def test_an_upgrade_that_takes_too_long():
 def test_no_timeout_after_the_upgrade():
     with Site(make(upgrade_timeout=0.05)) as site, Polling(site.port) as polling:
         polling.join()
-        with probing(site, polling) as client:
-            upgrade(client)
+        with Client(site.port) as client:
+            client.open_and_say(f"{WEBSOCKET}&sid={polling.sid}", "2probe", "5")
+            assert client.receive() == "3probe"
             client.sock.settimeout(0.15)
             with pytest.raises(TimeoutError):
                 client.sock.recv(1)

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import engineio as client_library
 import pytest
 
 from greenwire import engineio
@@ -12,6 +11,7 @@ from greenwire.errors import ConfigurationError
 from greenwire.limits import DEFAULT
 from greenwire.run_options import RunOptions
 from greenwire.stack import Service
+from support.inorder import InOrder
 from support.raw import Connection
 from support.waiting import Log, wait_until
 
@@ -42,8 +42,8 @@ def served(*mounts: engineio.Server, app=None) -> Iterator[int]:
 
 
 @contextmanager
-def connected(port: int, *transports: str) -> Iterator[tuple[client_library.Client, Log]]:
-    client, got = client_library.Client(), Log()
+def connected(port: int, *transports: str) -> Iterator[tuple[InOrder, Log]]:
+    client, got = InOrder(), Log()
     client.on("message", got.append)
     client.connect(f"http://127.0.0.1:{port}", transports=list(transports) or None)
     try:
@@ -143,7 +143,7 @@ def test_two_servers_and_an_application_on_one_port():
     with served(loud, plain, app=hello) as port:
         with Connection(port) as http:
             assert http.get("/").text == "hello"
-        client, got = client_library.Client(), Log()
+        client, got = InOrder(), Log()
         client.on("message", got.append)
         client.connect(f"http://127.0.0.1:{port}", engineio_path="loud")
         client.send("quiet")

@@ -48,9 +48,14 @@ class Polling(Connection):
         if not self.sid:
             self.handshake()
         self.say(connect(namespace, auth))
-        answer = self.poll()[0]
-        assert answer.startswith("40"), answer
-        sid: str = json.loads(answer[answer.index("{") :])["sid"]
+        answers: list[str] = []
+        while not answers:
+            packets = self.poll()
+            if "2" in packets:  # where pings come often, or the machine is slow
+                self.say("3")
+            answers = [packet for packet in packets if packet != "2"]
+        assert answers[0].startswith("40"), answers
+        sid: str = json.loads(answers[0][answers[0].index("{") :])["sid"]
         return sid
 
     def emit(self, *args: Any) -> None:

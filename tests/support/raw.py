@@ -85,10 +85,7 @@ class Connection:
 
     def send_request(self, method: str, target: str, fields: Fields = (), body: bytes | None = None) -> None:
         """Send one request and wait for nothing."""
-        lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in fields)]
-        if body is not None:
-            lines.append(f"Content-Length: {len(body)}")
-        self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
+        self.send(request_bytes(method, target, fields, body))
 
     def request(self, method: str, target: str, fields: Fields = (), body: bytes | None = None) -> Response:
         """One request and its answer."""
@@ -136,6 +133,13 @@ class WebSocket(Connection):
         assert response.status == expect, response
         return response
 
+    def open_and_say(self, target: str, *texts: str) -> None:
+        """Likewise, with *texts* right behind it: all of it is there at once, however short the time for it is."""
+        frames = [frame(TEXT, text.encode()) for text in texts]
+        self.send(request_bytes("GET", target, HANDSHAKE) + b"".join(frames))
+        response = self.head()
+        assert response.status == 101, response
+
     def send_frame(self, opcode: int, payload: bytes = b"", *, first_byte: int | None = None) -> None:
         """One masked frame, final unless *first_byte* says otherwise."""
         self.send(frame(opcode, payload, first_byte))
@@ -182,6 +186,14 @@ class WebSocket(Connection):
         except OSError:  # it did not wait for that
             pass
         return close_code(payload)
+
+
+def request_bytes(method: str, target: str, fields: Fields = (), body: bytes | None = None) -> bytes:
+    """One request."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in fields)]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 
 def refused(port: int) -> bool:
