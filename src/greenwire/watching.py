@@ -25,12 +25,13 @@ class Watcher:
 
     def __init__(self, folder: str, include: Sequence[str], exclude: Sequence[str]) -> None:
         files = Files(Path(folder).resolve(), [*_PATTERNS, *include], [*_PASSED_OVER, *exclude])
+        before = files.times()  # not in the other process: until that looks, a worker may have imported them
         self.fd, theirs = os.pipe()
         os.set_blocking(self.fd, False)
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            _look(files, theirs, parent)
+            _look(files, before, theirs, parent)
         os.close(theirs)
 
     def take(self) -> list[str] | None:
@@ -91,12 +92,12 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _look(files: Files, fd: int, parent: int) -> None:
+def _look(files: Files, before: dict[str, int], fd: int, parent: int) -> None:
     """In the process that looks. Never returns; ends with its parent."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the supervisor decides when this ends
     try:
-        look = _by_watchfiles(files) or (lambda: _by_times(files))
+        look = _by_watchfiles(files, before) or (lambda: _by_times(files, before))
         for changed in look():
             if os.getppid() != parent:
                 break
@@ -109,16 +110,19 @@ def _look(files: Files, fd: int, parent: int) -> None:
         os._exit(0)
 
 
-def _by_times(files: Files) -> Iterator[list[str]]:
-    before = files.times()
+def _by_times(files: Files, before: dict[str, int]) -> Iterator[list[str]]:
     while True:
         time.sleep(_EVERY_S)
         now = files.times()
-        changed = sorted({path for path, _ in now.items() ^ before.items()})
+        changed = _changed(before, now)
         while changed and (later := _after_calm(files)) != now:
             now = later
         before = now
         yield changed
+
+
+def _changed(before: dict[str, int], now: dict[str, int]) -> list[str]:
+    return sorted({path for path, _ in now.items() ^ before.items()})
 
 
 def _after_calm(files: Files) -> dict[str, int]:
@@ -126,13 +130,14 @@ def _after_calm(files: Files) -> dict[str, int]:
     return files.times()
 
 
-def _by_watchfiles(files: Files) -> Callable[[], Iterator[list[str]]] | None:
+def _by_watchfiles(files: Files, before: dict[str, int]) -> Callable[[], Iterator[list[str]]] | None:
     try:
         from watchfiles import watch
     except ImportError:
         return None
 
     def look() -> Iterator[list[str]]:
+        missed = True  # what has changed before the library began to look
         for changes in watch(
             files.folder,
             watch_filter=lambda _, path: files.counts(Path(path)),
@@ -140,6 +145,10 @@ def _by_watchfiles(files: Files) -> Callable[[], Iterator[list[str]]] | None:
             yield_on_timeout=True,
             raise_interrupt=False,
         ):
-            yield sorted(path for _, path in changes)
+            changed = {path for _, path in changes}
+            if missed:
+                changed.update(_changed(before, files.times()))
+                missed = False
+            yield sorted(changed)
 
     return look

@@ -11,7 +11,7 @@ import pytest
 from commanding import Command, copy_app, get
 
 from greenwire.watching import Files, Watcher
-from support.waiting import wait_until
+from support.waiting import TIMEOUT_S, wait_until
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,36 @@ def test_a_change_is_told(tmp_path, monkeypatch, library):
     watcher = Watcher(str(tmp_path), ["*.html"], ["passed_over.py"])
     try:
         changes = Changes(watcher, tmp_path)
-        assert changes.after("shop.py") == {"shop.py"}
-        assert changes.after("page.html") == {"page.html"}
+        changes.after("shop.py")
+        changes.after("page.html")
         (tmp_path / "passed_over.py").write_text("1")
-        assert changes.after("shop.py") == {"shop.py"}
+        changes.after("last.py")
+        assert changes.told == {"shop.py", "page.html", "last.py"}
+    finally:
+        watcher.close()
+
+
+@pytest.mark.parametrize("library", ["watchfiles", None])
+def test_a_change_is_told_that_came_before_it_looks(tmp_path, monkeypatch, library):
+    """It takes a while to start, and a worker may have imported what was there before."""
+    if library is None:
+        monkeypatch.setitem(sys.modules, "watchfiles", None)
+    elif find_spec(library) is None:
+        pytest.skip("watchfiles is not installed")
+    times, changed = Files.times, []
+
+    def times_and_a_change(files):
+        found = times(files)
+        if not changed:
+            changed.append((tmp_path / "shop.py").write_text("1"))
+        return found
+
+    monkeypatch.setattr(Files, "times", times_and_a_change)
+    watcher = Watcher(str(tmp_path), [], [])
+    try:
+        assert changed
+        assert select.select([watcher.fd], [], [], TIMEOUT_S)[0]
+        assert watcher.take() == ["shop.py"]
     finally:
         watcher.close()
 
@@ -65,7 +91,7 @@ def test_a_watcher_that_is_killed_says_so(tmp_path):
     watcher = Watcher(str(tmp_path), [], [])
     try:
         os.kill(watcher._pid, signal.SIGKILL)
-        assert select.select([watcher.fd], [], [], 5)[0]
+        assert select.select([watcher.fd], [], [], TIMEOUT_S)[0]
         assert watcher.take() is None
     finally:
         watcher.close()
@@ -82,21 +108,23 @@ def test_a_supervisor_goes_on_without_its_watcher(tmp_path):
 
 
 class Changes:
-    """Changes files until the watcher says so: it may not have begun to look."""
+    """Changes files until the watcher says so: it may not have begun to look. One change may be told twice."""
 
     def __init__(self, watcher: Watcher, folder: Path) -> None:
         self._watcher = watcher
         self._folder = folder
         self._count = 0
+        self.told: set[str] = set()
 
-    def after(self, name: str) -> set[str]:
-        """What the watcher tells after a change of *name*."""
+    def after(self, name: str) -> None:
+        """Wait until the watcher has told of *name*, of which it has not told before."""
+        assert name not in self.told
 
-        def told() -> set[str]:
+        def told() -> bool:
             self._count += 1
             (self._folder / name).write_text("1" * self._count)
-            ready, _, _ = select.select([self._watcher.fd], [], [], 1.5)
-            return set(self._watcher.take() or ()) if ready else set()
+            if select.select([self._watcher.fd], [], [], 1.5)[0]:
+                self.told.update(self._watcher.take() or ())
+            return name in self.told
 
-        found: set[str] = wait_until(told, f"a change of {name}")
-        return found
+        wait_until(told, f"a change of {name}")
