@@ -147,10 +147,11 @@ class Duties:
         if self.supervised:
             assert self._worker is not None
             orders = _Orders(self, service)
-            self._lifeline = self._worker.attach(service.loop, self._limits, orders)
             service.loop.aio.add_signal_handler(signal.SIGUSR1, service.reopen_logs)
             # systemd sends it to supervisor and workers alike, who are not to take that for a second one.
             service.loop.aio.add_signal_handler(signal.SIGTERM, orders.stop)
+            # Last: who hears that this worker serves may send it a signal.
+            self._lifeline = self._worker.attach(service.loop, self._limits, orders)
         elif isinstance(self._options, CommandOptions) and threading.current_thread() is threading.main_thread():
             self._take_signals_of_the_command(service)
 
