@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from greenwire.http.connection import HTTPConnection
 from greenwire.http.wsgi import Gateway
@@ -19,6 +20,10 @@ from greenwire.net.listen import listen
 from greenwire.net.server import Server
 from greenwire.quiet import QuietLog
 from greenwire.runners import ThreadRunner
+
+# How fast the machine is at this moment is not what is tested.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 TIMEOUT_S = 20.0  # for what must happen; never waited out by a test that passes
 

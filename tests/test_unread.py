@@ -96,7 +96,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(OPERATIONS)
 def test_the_count_is_that_of_what_waits(operations):
     clients = Clients(4, float("inf"))

@@ -205,7 +205,7 @@ class Walk(RuleBasedStateMachine):
             assert self.close_packets == 1
 
 
-Walk.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None, derandomize=True)
+Walk.TestCase.settings = settings(max_examples=300, stateful_step_count=40, derandomize=True)
 TestWalk = Walk.TestCase
 
 

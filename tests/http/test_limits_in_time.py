@@ -176,7 +176,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.lists(st.one_of(PIECES, st.binary(max_size=20)), max_size=20))
 def test_garbage_ends_in_an_answer_or_a_close(serve, data):
     """A server that answers each request or closes, and goes on to serve others, whatever it is sent."""

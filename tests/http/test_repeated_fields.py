@@ -142,7 +142,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(PIECES[:4]), st.sampled_from(PIECES[4:])), min_size=2, max_size=6))
 def test_one_parser_reads_what_many_would(heads):
     data = [line + fields for line, fields in heads]
@@ -191,7 +191,7 @@ TIGHT = replace(DEFAULT, request_line_bytes=24, header_bytes=60, header_count=3)
 HEADS = [line + fields for line in (*LINES, b"GET /abcdefgh HTTP/1.1\r\n") for fields in PIECES[4:]]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data(), st.sampled_from([DEFAULT, TIGHT]))
 def test_however_the_bytes_come_and_whatever_is_changed_in_them(data, limits):
     """Heads that are nearly alike, cut anywhere: as a parser reads them that remembers nothing."""

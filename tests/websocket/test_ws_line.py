@@ -190,7 +190,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=40), st.booleans(), st.sampled_from([float("inf"), 200_000]))
 def test_whatever_the_kernel_takes_and_whoever_goes(quick, steps, tls, output_bytes):
     """Frames come whole and in order, then one close frame; what counts is what waits."""

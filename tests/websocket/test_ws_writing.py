@@ -250,7 +250,7 @@ def streams(draw):
     return b"".join(wire), messages
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     stream=streams(),
     early=st.integers(0, 200_000),
@@ -281,7 +281,7 @@ def test_any_split_gives_the_same_messages(quick, stream, early, sizes, pauses):
     quick.run(scenario)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(min_size=1, max_size=400), max_size=6), st.booleans())
 def test_garbage_fails_the_connection_or_is_waited_for(quick, pieces, after_good):
     async def scenario():
