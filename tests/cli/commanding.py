@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -13,7 +14,7 @@ import pytest
 
 from support.process import Process
 from support.raw import Connection
-from support.waiting import wait_until
+from support.waiting import TIMEOUT_S, wait_until
 
 APPS = Path(__file__).parent / "apps"
 
@@ -30,14 +31,24 @@ class Command(Process):
         """The ids of the processes below the supervisor."""
         return children(self.popen.pid)
 
-    def wait_for_workers(self, count: int, *, without: set[int] = frozenset()) -> set[int]:  # type: ignore[assignment]
+    def wait_for_workers(
+        self, count: int, *, without: set[int] = frozenset(), timeout_s: float = TIMEOUT_S  # type: ignore[assignment]
+    ) -> set[int]:
         """Wait until so many processes are below the supervisor, none of them among *without*."""
 
         def there() -> set[int] | None:
             found = self.workers()
             return found if len(found) == count and not found & without else None
 
-        return wait_until(there, f"{count} workers other than {without}")
+        return wait_until(there, f"{count} workers other than {without}", timeout_s)
+
+    def kill_at_once(self, workers: set[int]) -> None:
+        """Kill *workers*; the supervisor learns of all their deaths in one moment."""
+        self.signal(signal.SIGSTOP)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, workers)), "they are dead")
+        self.signal(signal.SIGCONT)
 
     def says(self, text: str, times: int = 1) -> None:
         """Wait until *text* stands in its log."""

@@ -137,12 +137,10 @@ def test_several_addresses(tmp_path):
         assert get(command.port) == "hello"
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(path))
-            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            assert sock.recv(65_536).endswith(b"hello")
+            assert _all_of_the_answer(sock).endswith(b"hello")
         port = int(re.findall(r"http://\[::1\]:(\d+)", command.err)[0])
         with socket.create_connection(("::1", port), 10) as sock:
-            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            assert sock.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+            assert _all_of_the_answer(sock).startswith(b"HTTP/1.1 200 OK")
         for worker in command.workers():  # a worker that ends leaves the file where it is
             os.kill(worker, signal.SIGTERM)
             break
@@ -151,6 +149,12 @@ def test_several_addresses(tmp_path):
         command.signal(signal.SIGTERM)
         assert command.wait() == 0
         assert not path.exists()
+
+
+def _all_of_the_answer(sock):
+    sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    with sock.makefile("rb") as file:
+        return file.read()
 
 
 def test_run_in_a_program_with_workers(tmp_path):
@@ -179,7 +183,7 @@ def test_serve_with_workers(tmp_path):
     copy_app(tmp_path)
     with Process(tmp_path / "main.py") as process:
         assert get(process.port) == "plain WSGI"
-        assert "2 workers under supervisor" in process.err
+        wait_until(lambda: "2 workers under supervisor" in process.err)
         process.signal(signal.SIGTERM)
         assert process.wait() == 0
 
@@ -191,7 +195,7 @@ def test_the_reloader_of_run_has_one_process():
 
 
 def test_health():
-    args = ("--health", "/healthz", "--supervisor", "--limit-drain-s", "30", "--graceful-timeout", "1")
+    args = ("--health", "/healthz", "--supervisor", "--limit-drain-s", "30")
     with Command(APPS, "run", "shop:app", *ANYWHERE, *args) as command:
         port = command.port
         with Connection(port) as old:

@@ -26,14 +26,13 @@ def block(kind: str) -> str:
 
 
 class Nginx:
-    """nginx with the page's configuration, on a free port in front of a Unix socket."""
+    """nginx with the page's configuration, on a port that we have opened, in front of a Unix socket."""
 
     def __init__(self, folder: Path, upstream: Path) -> None:
         self._binary = has("nginx")
         self._folder = folder
-        with socket.socket() as sock:  # nginx does not say which port it was given for 0
-            sock.bind(("127.0.0.1", 0))
-            self.port: int = sock.getsockname()[1]
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
         http = block("nginx").replace("unix:/run/shop/http.sock", f"unix:{upstream}")
         http = http.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
         kept = "\n".join(
@@ -47,18 +46,17 @@ class Nginx:
 
     def __enter__(self) -> "Nginx":
         command = [self._binary, "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
-        self._popen = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        wait_until(self._listens, "nginx listens")
+        descriptor = self._listening.fileno()
+        self._popen = subprocess.Popen(
+            command,
+            env={**os.environ, "NGINX": f"{descriptor};"},  # as it hands its sockets to a new binary of itself
+            pass_fds=[descriptor],
+            stderr=subprocess.DEVNULL,
+        )
         return self
 
-    def _listens(self) -> bool:
-        try:
-            Connection(self.port).close()
-        except ConnectionRefusedError:
-            return False
-        return True
-
     def __exit__(self, *_: object) -> None:
+        self._listening.close()
         self._popen.terminate()
         self._popen.wait(15)
 

@@ -64,6 +64,8 @@ def test_what_was_sent_before_the_close_was_heard(command):
         client.emit("note", "once")
         client.send_frame(CLOSE, b"\x03\xe9")
         command.says("has left")
+        command.signal(signal.SIGTERM)
+        assert command.wait() == 0  # and with it, all that was written is read
         assert "noted: once" in command.out
         assert "noted: in parts" in command.out
         assert "to be repeated" not in command.out
@@ -95,8 +97,10 @@ def test_node_clients_that_ask_without_end(tmp_path, transport, pause_ms):
             for _ in range(2):
                 wait_until(lambda: command.out.count("noted:") > 100)
                 command.signal(signal.SIGHUP)
-                before = command.wait_for_workers(3, without=before)
+                before = command.wait_for_workers(3, without=before, timeout_s=60)
             out, _ = clients.communicate("enough\n", timeout=30)
+        command.signal(signal.SIGTERM)
+        assert command.wait() == 0  # and with it, all that was written is read
         told = json.loads(out)
         happened = [line.partition("noted: ")[2] for line in command.out.splitlines() if line.startswith("noted:")]
         assert len(told["acknowledged"]) > 100

@@ -1,5 +1,6 @@
 """What Prometheus is told: by one process, by several, after deaths and reloads; the health check beside it."""
 
+import json
 import os
 import re
 import signal
@@ -33,8 +34,8 @@ def figures_of(address: int) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(_SAMPLE, text, re.MULTILINE)}
 
 
-def run(folder: Path, *args: str) -> Command:
-    return Command(folder, "run", "shop:app", "-b", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *args)
+def run(folder: Path, *args: str, env: dict[str, str] | None = None) -> Command:
+    return Command(folder, "run", "shop:app", "-b", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *args, env=env)
 
 
 def test_one_process():
@@ -82,19 +83,27 @@ def test_health_turns_503_while_the_server_ends():
                 assert other.get("/health").status == 503
 
 
+def written(shelf: Shelf) -> int:
+    """The requests that have been answered well, of all workers, as far as each has written them down."""
+    found = shelf.others(0).histograms.get((metrics.REQUESTS.name, ("2xx",)))
+    return sum(found.counts) if found is not None else 0
+
+
 def counted(address: int) -> float:
     return figures_of(address).get('greenwire_http_request_seconds_count{status="2xx"}', 0)
 
 
 def test_several_workers_are_summed_and_the_dead_still_count(tmp_path):
-    folder = copy_app(tmp_path)
+    folder, directory = copy_app(tmp_path), tmp_path / "private"
+    directory.mkdir()
     args = ("--workers", "3", "--limit-restart-pause-s", "0.05", "--limit-drain-s", "0.1")
-    with run(folder, *args) as command:
+    with run(folder, *args, env={"TMPDIR": str(directory)}) as command:
         address = address_of(command)
         port, before = command.port, command.wait_for_workers(3)
         for _ in range(60):
             get(port)
-        wait_until(lambda: all(counted(address) == 60 for _ in range(12)))  # each has written down what it has
+        [private] = directory.glob("greenwire-*")
+        wait_until(lambda: written(Shelf(str(private))) == 60, "each has written down what it has")
         wait_until(lambda: figures_of(address)["greenwire_workers"] == 3)
         os.kill(min(before), signal.SIGKILL)
         before = command.wait_for_workers(3, without={min(before)})
@@ -113,9 +122,18 @@ def test_messages_between_workers(tmp_path):
     folder = copy_app(tmp_path)
     with (folder / "shop.py").open("a") as file:
         file.write("\n@app.get('/tell')\ndef tell():\n    socketio.emit('news', 1)\n    return 'told'\n")
+        file.write("\n@app.get('/others')\ndef others():\n    service = socketio._service\n")
+        file.write("    return [os.getpid(), *service.loop.ask(lambda: service.cluster.others)]\n")
     with run(folder, "--workers", "2") as command:
         port, address = command.port, address_of(command)
-        command.wait_for_workers(2)
+        workers, have_met = command.wait_for_workers(2), set()
+
+        def all_have_met():
+            pid, *others = json.loads(get(port, "/others"))
+            have_met.update([pid] if others else [])
+            return have_met == workers
+
+        wait_until(all_have_met)
         with Client(port) as client:
             client.join()
             for _ in range(10):

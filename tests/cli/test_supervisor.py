@@ -1,11 +1,14 @@
 """The supervisor with real workers: boot, each signal, deaths on both sides, and the ends."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
 import threading
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 import pytest
 from commanding import Command, alive, children, copy_app, get, has, zombies
@@ -105,8 +108,11 @@ def test_a_handler_that_never_returns_is_abandoned(folder):
 
 def test_a_worker_that_does_not_end_is_killed(folder):
     """Its loop stands still, so that it never hears of the end."""
-    with Command(folder, *ARGS, "--workers", "2", "--graceful-timeout", "0.2") as command:
-        assert get(command.port, "/hang") == "hanging"
+    with (
+        Command(folder, *ARGS, "--workers", "2", "--graceful-timeout", "0.2") as command,
+        Connection(command.port) as browser,
+    ):
+        browser.send_request("GET", "/hang")
         wait_until(lambda: "standing still" in command.out)
         command.signal(signal.SIGTERM)
         assert command.wait() == 0
@@ -153,7 +159,7 @@ def test_a_worker_that_is_killed_is_replaced_under_load(folder):
         after = command.wait_for_workers(2, without={victim})
         assert len(answers) == 400
         assert answers.count("lost") <= 4  # at most what each client had under way
-        assert f"(pid {victim}) was ended by SIGKILL; another one is started" in command.err
+        command.says(f"(pid {victim}) was ended by SIGKILL; another one is started")
         wait_until(lambda: pids(port, 20) == after)
 
 
@@ -163,20 +169,20 @@ def test_one_that_is_told_to_end_by_hand_is_replaced(folder):
         assert command.port
         os.kill(min(before), signal.SIGTERM)
         command.wait_for_workers(2, without={min(before)})
-        assert "has ended with exit code 0; another one is started" in command.err
+        command.says("has ended with exit code 0; another one is started")
 
 
 def test_a_worker_whose_loop_stands_still_is_replaced(folder):
-    args = ("--workers", "2", "--limit-worker-silence-s", "0.6", "--limit-restart-pause-s", "0.05")
+    args = ("--workers", "2", "--limit-worker-silence-s", "3", "--limit-restart-pause-s", "0.05")
     with Command(folder, *ARGS, *args) as command:
         port, before = command.port, command.wait_for_workers(2)
         with Connection(port) as browser:
             hanging = int(browser.get("/pid").text)
-            assert browser.get("/hang").text == "hanging"
+            browser.send_request("GET", "/hang")
+            command.says(f"(pid {hanging}) does not answer any more (limit 'worker_silence_s'): it is killed")
+            command.says("Fatal Python error: Aborted")
             command.wait_for_workers(2, without={hanging})
         assert hanging in before
-        assert "does not answer any more (limit 'worker_silence_s'): it is killed" in command.err
-        assert "Fatal Python error: Aborted" in command.err
 
 
 def test_workers_end_when_the_supervisor_is_killed(folder):
@@ -248,21 +254,22 @@ def test_ttin_and_ttou(folder):
 def test_usr1_opens_log_files_anew(folder):
     (folder / "logged.py").write_text(
         "import logging\nlogging.basicConfig(filename='shop.log', level='INFO')\n"
-        "from shop import app\napp.get('/say')(lambda: logging.getLogger('shop').info('said') or 'ok')\n"
+        "from shop import app, pid\n"
+        "app.get('/say')(lambda: logging.getLogger('shop').info('said by ' + pid()) or 'ok')\n"
     )
     log, moved = folder / "shop.log", folder / "shop.log.1"
     with Command(folder, "run", "logged:app", "--bind", "127.0.0.1:0", "--workers", "2") as command:
-        port = command.port
+        port, workers = command.port, command.workers()
         assert get(port, "/say") == "ok"
         assert log.read_text().count("said") == 1
         log.rename(moved)
         command.signal(signal.SIGUSR1)
 
-        def lands_in_the_new_one():
+        def all_have_opened_the_new_one():
             get(port, "/say")
-            return log.exists() and log.read_text().count("said") >= 4
+            return log.exists() and set(map(int, re.findall(r"said by (\d+)", log.read_text()))) == workers
 
-        wait_until(lands_in_the_new_one)
+        wait_until(all_have_opened_the_new_one)
         count = moved.read_text().count("said")
         for _ in range(8):
             get(port, "/say")
@@ -289,15 +296,27 @@ def test_a_worker_is_replaced_after_its_requests(folder):
 def test_connections_are_spread_evenly(folder):
     with Command(folder, *ARGS, "--workers", "4") as command:
         port, workers = command.port, command.wait_for_workers(4)
-        browsers = [Connection(port) for _ in range(400)]
-        for browser in browsers:
-            browser.send_request("GET", "/pid")
-        answers = [int(browser.response().text) for browser in browsers]
-        for browser in browsers:
-            browser.close()
-        counts = [answers.count(pid) for pid in workers]
-        assert sum(counts) == 400
-        assert min(counts) >= 40  # without giving way: 20 and 200, often
+        least = []
+        for _ in range(5):
+            wait_until(lambda: pids(port, 20) == workers, "all of them run")
+            answers = answers_to_crowds(port)
+            assert set(answers) <= workers
+            least.append(min(answers.count(pid) for pid in workers))
+        # About 90; without giving way 12 to 90, and 35 as the median. The machine may keep a worker from running for
+        # the moment that one of the five times takes.
+        assert median(least) >= 60, least
+
+
+def answers_to_crowds(port):
+    """Who answers 400 connections that stay, of which 40 come at once."""
+    with ExitStack() as stack:
+        answers = []
+        for _ in range(10):
+            crowd = [stack.enter_context(Connection(port)) for _ in range(40)]
+            for browser in crowd:
+                browser.send_request("GET", "/pid")
+            answers += [int(browser.response().text) for browser in crowd]
+        return answers
 
 
 def test_who_gives_way():

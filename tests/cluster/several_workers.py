@@ -1,19 +1,23 @@
 """Several worker processes on one listening socket, and real clients that choose a worker."""
 
+import json
 import selectors
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 from itertools import cycle
 from pathlib import Path
+from urllib.request import urlopen
 
 import socketio as peer
 
-from support.waiting import Log, wait_until
+from support.waiting import TIMEOUT_S, Log, wait_until
 
 APP = Path(__file__).parent / "worker_app.py"
+_UNVERIFIED = ssl._create_unverified_context()
 
 
 class WorkerProcess:
@@ -48,6 +52,12 @@ class WorkerProcess:
     def port(self):
         return int(self.err.partition("own port ")[2].split()[0])
 
+    def others(self):
+        """The numbers of the workers that it can reach."""
+        context = _UNVERIFIED if self._scheme == "https" else None
+        with urlopen(f"{self.url}/others", context=context, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+
     def end(self):
         self.popen.kill()
         self.popen.wait(10)
@@ -73,6 +83,8 @@ class Workers:
             for number in range(1, self._count + 1):
                 self.start(number)
             assert all(worker.url for worker in self.all.values())
+            for worker in self.all.values():
+                wait_until(lambda worker=worker: len(worker.others()) == self._count - 1, "the workers have met")
         except BaseException:
             self.__exit__()
             raise

@@ -35,17 +35,24 @@ def test_a_worker_is_killed_and_another_takes_its_place(url):
     listener = Listener(url, "x")
     wait_until(lambda: len(listener.call("others")) == 2, "all are there")
     own = listener.call("pid")
-    victim = next(pid for pid in children_of(own) if pid != own)
-    os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: len(listener.call("others")) == 1, "it is missed")
+    supervisor = parent_of(own)
+    victim = next(pid for pid in children_of(supervisor) if pid != own)
+    os.kill(supervisor, signal.SIGSTOP)  # else another one might be there before it is missed
+    try:
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(listener.call("others")) == 1, "it is missed")
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
     wait_until(lambda: len(listener.call("others")) == 2, "another one has come")
     listener.emit("tell", "x", [1], {})
     assert listener.notes.wait_for(1) == [("x", 1)]
     listener.close()
 
 
-def children_of(worker):
-    """The workers beside *worker*, and itself."""
-    parent = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-    found = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def children_of(pid):
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(pid) for pid in found.split()]

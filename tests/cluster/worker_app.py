@@ -25,6 +25,10 @@ def make(number: int, queue: str | None) -> SocketIO:
     def worker():
         return f"{number}"
 
+    @app.route("/others")
+    def others_there():
+        return socketio._service.loop.ask(lambda: socketio._service.cluster.others)
+
     @app.route("/who", methods=["GET", "POST"])
     def who():
         body = request.get_data(as_text=True)
@@ -107,7 +111,11 @@ def make(number: int, queue: str | None) -> SocketIO:
 
     @socketio.on("hang")
     def hang():
-        socketio._service.loop.post(lambda: os.read(pipe_of_nobody[0], 1))
+        def stand_still():
+            print("stands still", file=sys.stderr, flush=True)
+            os.read(pipe_of_nobody[0], 1)
+
+        socketio._service.loop.post(stand_still)
 
     @socketio.on("pid")
     def pid():

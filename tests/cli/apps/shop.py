@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from typing import Any
 
 from flask import Flask, request
@@ -41,9 +42,8 @@ def wait() -> str:
 @app.get("/hang")
 def hang() -> str:
     """Keep the loop of this process from turning, as a handler on the loop would that computes for ever."""
-    loop = socketio.wsgi_server.loop
-    loop.post(loop.call_later, 0.1, _stand_still)
-    return "hanging"
+    socketio.wsgi_server.loop.post(_stand_still)
+    return "nobody hears of it"
 
 
 def _stand_still() -> None:
@@ -89,7 +89,7 @@ def note(text: str) -> None:
 
 @socketio.on("disconnect")
 def gone(reason: str) -> None:
-    print(f"gone: {reason}\n", end="", flush=True)  # in one piece: another may print as well
+    print(f"gone: {reason} at {time.monotonic()}\n", end="", flush=True)  # in one piece: another may print as well
 
 
 def create_app(name: str = "made", *, answer: str = "made") -> Flask:
