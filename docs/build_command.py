@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from greenwire.configuration import table
+from greenwire.command.configuration import table
 from greenwire.metrics import TABLE
 from greenwire.settings import Setting
 

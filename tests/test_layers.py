@@ -26,12 +26,9 @@ LAYERS = [
     ["socketio"],
     ["cluster"],
     ["run_options", "settings"],
-    [
-        *("stack", "duties", "drain", "processes", "supervising", "private", "privileges", "logs", "watching"),
-        *("metrics", "measuring"),
-    ],
+    ["stack", "duties", "drain", "processes", "logs", "metrics", "measuring"],
     ["flask", "wsgi"],
-    ["compat", "cli", "configuration", "target", "__main__"],
+    ["compat", "command", "__main__"],
 ]
 PURE = {name for layer in (LAYERS[0][:3], *LAYERS[1:4]) for name in layer} | {
     *("net.proxy_protocol", "net.trust", "net.addresses", "websocket.deflate", "socketio.rate"),

@@ -30,13 +30,13 @@ def serve(
     *mounts*: :class:`greenwire.engineio.Server` objects, for example. Options are those of
     :class:`greenwire.run_options.RunOptions`. Raises :class:`greenwire.errors.BindError`.
     """
-    from . import processes  # not above: importing greenwire.errors should not start the whole house
     from .limits import DEFAULT
+    from .processes import launch  # not above: importing greenwire.errors should not start the whole house
     from .run_options import RunOptions
     from .stack import Service
 
-    if processes.ignored("greenwire.serve()"):
+    if launch.ignored("greenwire.serve()"):
         return
     chosen = RunOptions.take(options, host=host, port=port, server_name=None)
     bounds = chosen.bounded(limits or DEFAULT)
-    processes.run(chosen, bounds, lambda own, worker: Service(app, mounts, own, bounds, worker).run())
+    launch.run(chosen, bounds, lambda own, worker: Service(app, mounts, own, bounds, worker).run())

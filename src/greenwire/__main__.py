@@ -1,6 +1,6 @@
 """``python -m greenwire``: the command."""
 
-from .cli import main
+from .command.cli import main
 
 if __name__ == "__main__":
     main(prog_name="greenwire")

@@ -21,9 +21,9 @@ from .http.exchange import Exchange
 from .http.request import Request
 from .limits import Limits
 from .loop import Loop
-from .net.lifeline import Lifeline, Worker
 from .net.listen import listen_on
 from .net.server import Server
+from .processes.lifeline import Lifeline, Worker
 from .quiet import QuietLog
 from .run_options import CommandOptions, RunOptions
 from .runners import Runner
@@ -200,7 +200,7 @@ class Duties:
 
 
 class _Orders:
-    """See :class:`greenwire.net.lifeline.Orders`."""
+    """See :class:`greenwire.processes.lifeline.Orders`."""
 
     def __init__(self, duties: Duties, service: Served) -> None:
         self._duties = duties

@@ -21,13 +21,13 @@ from .http.request import Request
 from .limits import Limits
 from .loop import Loop
 from .metrics import Figures, Shelf
-from .net.lifeline import Worker
 from .net.server import Server
+from .processes.lifeline import Worker
 from .quiet import QuietLog
 from .runners import Runner
 from .socketio.client import Member
-from .socketio.dispatch import Face
 from .socketio.handlers import Handler
+from .socketio.neighbours import Face
 
 _EVERY_S = 1.0  # a worker's figures are as old as that for the others
 _LAG_EVERY_S = 0.1

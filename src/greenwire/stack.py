@@ -36,9 +36,9 @@ from .http.wsgi import Gateway
 from .limits import Limits
 from .loop import Loop
 from .net import systemd
-from .net.lifeline import Worker
 from .net.listen import url_of
 from .net.server import Server
+from .processes.lifeline import Worker
 from .quiet import QuietLog
 from .run_options import RunOptions
 from .runners import Background, Runner, TaskRunner, ThreadRunner, start_thread

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from commanding import APPS, Command, copy_app, environment, get, once, python_for_everybody
 
+from greenwire.command.target import TargetError, load, parse
 from greenwire.errors import ConfigurationError
 from greenwire.run_options import CommandOptions
 from greenwire.settings import limit_rows
-from greenwire.target import TargetError, load, parse
 from support.certificate import self_signed
 from support.engine import WEBSOCKET, Client
 from support.process import Process
@@ -578,7 +578,7 @@ def test_the_console_script_is_there():
         timeout=60,
         check=True,
     )
-    assert "greenwire.cli:main" in done.stdout
+    assert "greenwire.command.cli:main" in done.stdout
 
 
 def test_the_page_of_the_command_is_current():

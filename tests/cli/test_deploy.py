@@ -148,7 +148,7 @@ def test_the_unit_is_well_formed(tmp_path):
 
 @pytest.mark.parametrize("kind", ["ini", "dockerfile"])
 def test_its_options_exist(kind):
-    from greenwire.configuration import table
+    from greenwire.command.configuration import table
 
     known = {option for row in table() for option in row.options}
     used = set(re.findall(r"--[a-z-]+", block(kind).replace("--no-cache-dir", "")))

@@ -13,8 +13,8 @@ from commanding import APPS, Command, copy_app, get
 from greenwire import metrics
 from greenwire.errors import ConfigurationError
 from greenwire.metrics import BOUNDS_S, Figures, Shelf, loaded
-from greenwire.net.lifeline import Worker
-from greenwire.supervising import _Voice
+from greenwire.processes.lifeline import Worker
+from greenwire.processes.supervising import _Voice
 from support.engine import Client, Polling
 from support.gate import Gate
 from support.raw import Connection

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from greenwire.configuration import Configuration, misspelt, table
+from greenwire.command.configuration import Configuration, misspelt, table
 from greenwire.errors import ConfigurationError
 from greenwire.limits import DEFAULT
 from greenwire.run_options import CommandOptions, RunOptions

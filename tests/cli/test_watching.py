@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commanding import Command, copy_app, get
 
-from greenwire.watching import Files, Watcher
+from greenwire.processes.watching import Files, Watcher
 from support.waiting import TIMEOUT_S, wait_until
 
 

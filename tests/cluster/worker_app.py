@@ -12,7 +12,7 @@ from flask import request
 
 from greenwire.errors import DisconnectedError
 from greenwire.flask import SocketIO, call, close_room, disconnect, emit, join_room, leave_room, rooms
-from greenwire.net.lifeline import Worker
+from greenwire.processes.lifeline import Worker
 from greenwire.run_options import RunOptions
 
 

@@ -13,9 +13,9 @@ from flask import request
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import make_server
 
-from greenwire import processes
 from greenwire.errors import ConfigurationError
 from greenwire.flask import SocketIO, emit
+from greenwire.processes import launch
 from greenwire.run_options import RunOptions
 from support.engine import Client
 from support.raw import Connection
@@ -79,13 +79,13 @@ def test_run_binds_an_application_by_itself(app):
 
 
 def test_a_stop_while_run_begins_counts(app, socketio, monkeypatch):
-    run = processes.run
+    run = launch.run
 
     def stopped_first(*args):
         socketio.stop()  # as another thread may: there is no service yet
         run(*args)
 
-    monkeypatch.setattr(processes, "run", stopped_first)
+    monkeypatch.setattr(launch, "run", stopped_first)
     thread = threading.Thread(target=socketio.run, args=(app,), kwargs={"port": 0}, daemon=True)
     thread.start()
     thread.join(TIMEOUT_S)

@@ -16,7 +16,7 @@ from greenwire.net.listen import listen
 from greenwire.net.server import Server
 from greenwire.quiet import QuietLog
 from greenwire.runners import Runner
-from greenwire.socketio.dispatch import Waiter
+from greenwire.socketio.acks import Waiter
 
 LONG_S = 60.0
 

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from ..engineio.packet import Outgoing
 from ..errors import BadNamespaceError, EncodeError
 from ..limits import Limits
+from ..socketio.acks import AckSink
 from ..socketio.adapter import Audience, Callback, LocalAdapter, Special
 from ..socketio.client import Client, Member
-from ..socketio.dispatch import AckSink, Complaints
+from ..socketio.neighbours import Complaints
 from ..socketio.packet import Json
 from ..socketio.rooms import Room
 from ..socketio.server import Server

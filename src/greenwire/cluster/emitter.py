@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from ..engineio.packet import Outgoing
 from ..errors import ContextError, NotRunningError
+from ..socketio.acks import AckSink
 from ..socketio.adapter import Audience, Callback, Special
-from ..socketio.dispatch import AckSink
 from ..socketio.rooms import Room
 from ..socketio.server import Server
 from . import dialect

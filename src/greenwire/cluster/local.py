@@ -12,9 +12,9 @@ from typing import Any
 from ..engineio.packet import Outgoing, outgoing
 from ..errors import EncodeError, RemoteProtocolError
 from ..ids import owner
+from ..socketio.acks import AckSink
 from ..socketio.adapter import Audience, Callback, Seen, Special
 from ..socketio.client import Member
-from ..socketio.dispatch import AckSink
 from .adapter import ClusterAdapter, Gathered, Order
 from .link import Links
 from .messages import (

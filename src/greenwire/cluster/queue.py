@@ -17,8 +17,8 @@ from ..engineio.packet import Outgoing
 from ..errors import EncodeError, RemoteProtocolError
 from ..loop import Loop
 from ..quiet import QuietLog
+from ..socketio.acks import AckSink
 from ..socketio.adapter import Audience, Callback, Special
-from ..socketio.dispatch import AckSink
 from ..socketio.server import Server
 from . import dialect
 from .adapter import ClusterAdapter, Gathered, Order, join

@@ -1,25 +1,14 @@
 """The connections of one process: accept, limit, drain, stop. Knows no protocol but how to say 503.
 
-The accept loop is our own, because those of the event loops are not fit for the day when descriptors run out:
-asyncio calls its exception handler hundreds of times a second, uvloop accepts and drops clients without a word.
-Its rules:
-
-* It never ends because of what ``accept`` says. A client that is gone again is passed over; when the process or
-  the kernel lacks something, accepting rests (``limits.accept_pause_s``, doubling to eight times that) and one
-  line says so; whatever else comes is logged and survived.
-* It takes at most ``_BATCH`` connections a turn, so that a flood of new ones does not starve the old ones.
-* A TLS handshake belongs to its own connection: it has a deadline, and its failure is one quiet line.
-
 A connection counts from ``accept`` on. Over ``limits.connections`` a client is told 503 and let go; over
 ``limits.connections_per_address`` of one address, 429. A trusted proxy has no such limit: for its clients their
 WebSockets are counted (:meth:`Server.claim`). Of the connections that are arriving, ``limits.tls_handshakes`` may
-be on their way to TLS; one more, and the oldest of them is dropped: who is honest needs milliseconds.
+be on their way to TLS; one more, and the oldest of them is dropped: who is honest needs milliseconds. A handshake
+belongs to its own connection: it has a deadline, and its failure is one quiet line.
 """
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
@@ -29,18 +18,15 @@ from ..errors import RemoteProtocolError
 from ..limits import Limits
 from ..loop import Loop
 from ..quiet import QuietLog
+from .accept import Listener
 from .addresses import Addresses, Key
 from .arrive import NotAdmittedError, PlainHTTPError, read_proxy_header, start_tls, warn
-from .listen import Inherited
 from .proxy_protocol import Header
-from .share import HEAD_START_S, Share
+from .share import Share
 from .trust import Trusted
 
 log = logging.getLogger("greenwire")
 
-_BATCH = 64
-_SHARED_BATCH = 8  # between two looks at how many the other processes have
-_MAX_PAUSE_FACTOR = 8
 _LINGER_S = 1.0  # how long a refused client may take to read its 503
 _LINGERERS = 64  # so many at a time; they hold descriptors
 
@@ -56,16 +42,6 @@ _UNAVAILABLE = _refusal("503 Service Unavailable", "The server has as many conne
 _TOO_MANY = _refusal("429 Too Many Requests", "There are too many connections from your address.\n")
 _PLAIN_HTTP = _refusal("400 Bad Request", "This port speaks https: ask for https:// instead of http://.\n").replace(
     b"Retry-After: 5\r\n", b""
-)
-_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-# accept(2): errors of the new connection, not of the listening socket; "treat them like EAGAIN by retrying".
-_OF_THE_CLIENT = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("ECONNABORTED", "ECONNRESET", "EPERM", "EPROTO", "EINTR", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN"),
-        *("ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "ETIMEDOUT", "EPIPE", "ENOTCONN", "ESHUTDOWN"),
-    )
-    if hasattr(errno, name)
 )
 
 
@@ -121,7 +97,7 @@ class Server:
         self._keys: dict[object, Key] = {}  # of connections and arriving protocols that are counted
         self._make_protocol = make_protocol
         self._listeners = [
-            _Listener(self, sock, loop, limits, quiet, shares_sockets) for sock in sockets
+            Listener(sock, self.take, self.gives_way, loop, limits, quiet, shared=shares_sockets) for sock in sockets
         ]
         self._arriving: dict[object, asyncio.Task[None]] = {}  # protocols that are not connected yet
         self._shaking: dict[object, asyncio.Task[None]] = {}  # those among them that make TLS, the oldest first
@@ -378,106 +354,8 @@ class Server:
             tell()
 
 
-class _Listener:
-    """One listening socket and its pause."""
-
-    def __init__(
-        self, server: Server, sock: socket.socket, loop: Loop, limits: Limits, quiet: QuietLog, shared: bool
-    ) -> None:
-        self._server = server
-        self._sock = sock
-        self._loop = loop
-        self._limits = limits
-        self._quiet = quiet
-        self._pause_s = limits.accept_pause_s
-        self._timer: asyncio.TimerHandle | None = None
-        self._shared = shared
-        self._file = None if shared else unix_file(sock)
-        self._fd = sock.fileno()
-
-    def resume(self) -> None:
-        self._timer = None
-        self._loop.aio.add_reader(self._fd, self._accept)
-
-    def _accept(self) -> None:
-        if self._server.gives_way():
-            self._loop.aio.remove_reader(self._fd)
-            self._timer = self._loop.call_later(HEAD_START_S, self._accept_the_rest)
-        else:
-            self._take_some()
-
-    def _accept_the_rest(self) -> None:
-        """The others have had their moment."""
-        self.resume()
-        self._take_some()
-
-    def _take_some(self) -> None:
-        for _ in range(_SHARED_BATCH if self._shared else _BATCH):
-            try:
-                sock, peer = self._sock.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                if self._rests(error):
-                    return
-                continue
-            self._pause_s = self._limits.accept_pause_s
-            self._server.take(sock, peer)
-
-    def _rests(self, error: OSError) -> bool:
-        """Whether accepting has to pause after *error*."""
-        if error.errno in _OF_THE_CLIENT:
-            return False
-        if error.errno in _EXHAUSTED:
-            self._quiet.warning(
-                "accept",
-                "cannot accept connections: %s; trying again in %g s (raise the limit of open files, ulimit -n)",
-                error.strerror,
-                self._pause_s,
-            )
-        else:
-            self._quiet.warning("accept", "cannot accept connections: %s; trying again", error)
-        self._pause()
-        return True
-
-    def _pause(self) -> None:
-        self._loop.aio.remove_reader(self._fd)
-        self._timer = self._loop.call_later(self._pause_s, self.resume)
-        self._pause_s = min(self._pause_s * 2, self._limits.accept_pause_s * _MAX_PAUSE_FACTOR)
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop.aio.remove_reader(self._fd)
-        self._sock.close()
-        if self._file is not None:
-            unlink_if_ours(*self._file)
-
-
 def shown(peer: Any) -> str:
     """The address of a client for the log."""
     if isinstance(peer, tuple) and len(peer) >= 2:
         return f"[{peer[0]}]:{peer[1]}" if ":" in str(peer[0]) else f"{peer[0]}:{peer[1]}"
     return "a Unix client"
-
-
-def unix_file(sock: socket.socket) -> tuple[str, tuple[int, int]] | None:
-    """Path and identity of a Unix socket's file, as long as it is there."""
-    if sock.family != getattr(socket, "AF_UNIX", None) or isinstance(sock, Inherited):
-        return None
-    path = os.fsdecode(sock.getsockname())
-    try:
-        found = os.lstat(path)
-    except (OSError, ValueError):  # an abstract one, or removed by somebody
-        return None
-    return path, (found.st_dev, found.st_ino)
-
-
-def unlink_if_ours(path: str, identity: tuple[int, int]) -> None:
-    """A successor may have put its own socket there meanwhile."""
-    try:
-        found = os.lstat(path)
-        if (found.st_dev, found.st_ino) == identity:
-            os.unlink(path)
-    except OSError:
-        pass

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, Protocol
 from ..engineio.packet import Outgoing
 from ..errors import BadNamespaceError, ConfigurationError
 from ..limits import Limits
+from .acks import AckSink, Timed
 from .client import Member, MemberState
-from .dispatch import AckSink, Dispatcher, LoopLike, Timed
+from .dispatch import Dispatcher
+from .neighbours import LoopLike
 from .rooms import Room, Rooms
 
 Callback = Callable[..., object]

@@ -8,23 +8,23 @@ handler, and ends nothing.
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..engineio.packet import Outgoing
 from ..engineio.session import Reason
 from ..errors import ConnectionRefusedError, EncodeError, RemoteProtocolError, refusal
-from ..green.runner import new_lock
 from ..ids import new_id
 from ..limits import Limits
 from ..runners import Runner
+from .acks import AckSink, Timed, fail_all
 from .client import Ack, Client, Connect, Disconnect, Event, Incoming, Member, MemberState
 from .handlers import Handler, Handlers, describe
+from .neighbours import Complaints, Face, LoopLike, PeerLike, Tasks
 from .rate import UNBOUNDED, EventRate
 from .rooms import Room, Rooms
 from .wire import Wire
 
-T = TypeVar("T")
 log = logging.getLogger("greenwire")
 _CONNECTED = MemberState.CONNECTED  # a look-up in an Enum class takes ten times as long as one of a global
 
@@ -32,59 +32,6 @@ REJECTED = refusal(())
 FAILED: dict[str, object] = {"message": "Internal server error"}
 INVALID_NAMESPACE: dict[str, object] = {"message": "Invalid namespace"}
 TOO_MANY_NAMESPACES: dict[str, object] = {"message": "Too many namespaces"}
-
-
-class PeerLike(Protocol):
-    """What this layer needs of an Engine.IO client."""
-
-    owner: Any
-    on_message: Callable[[Any, str | bytes], None]
-    on_close: Callable[[Any, Reason], None]
-
-    @property
-    def writable(self) -> bool: ...
-    def send(self, packet: Outgoing) -> None: ...
-    def close(self, reason: Reason = ...) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-class LoopLike(Protocol):
-    """What this layer needs of :class:`greenwire.loop.Loop`; a test client brings one of its own."""
-
-    @property
-    def now(self) -> Callable[[], float]: ...
-    @property
-    def here(self) -> bool: ...
-    def post(self, fn: Callable[..., object], *args: Any) -> None: ...
-    def ask(self, fn: Callable[..., T], *args: Any) -> T: ...
-    def call_later(self, delay_s: float, fn: Callable[..., object], *args: Any) -> Any: ...
-
-
-class Tasks(Protocol):
-    """What this layer needs of :class:`greenwire.runners.TaskRunner`."""
-
-    def start(self, coroutine: Coroutine[Any, Any, object]) -> None: ...
-
-
-class Complaints(Protocol):
-    """What this layer needs of :class:`greenwire.quiet.QuietLog`."""
-
-    def warning(self, key: str, message: str, *args: object) -> None: ...
-    def error(self, key: str, exception: BaseException, message: str, *args: object) -> None: ...
-
-
-class Face(Protocol):
-    """How user code is called. *args* are those of the event, without name."""
-
-    def run(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Any:
-        """Call ``handler.fn`` in a runner. May raise what the user's code raises."""
-
-    def run_async(self, handler: Handler, member: Member, name: str, args: list[Any]) -> Awaitable[Any]:
-        """Likewise, for an ``async def`` handler, on the loop."""
-
-    def run_callback(self, callback: Callable[..., object], member: Member, args: list[Any]) -> None:
-        """Call what the user gave as ``callback=`` with the client's answer."""
 
 
 class Dispatcher:
@@ -381,7 +328,7 @@ class Dispatcher:
     def expect_ack(self, member: Member, ack_id: int, callback: Callable[..., object]) -> None:
         """*callback* gets the client's answer to the event of this id. Who has waited for longest makes room."""
         if member.state is MemberState.LEAVING:  # it gets nothing, and its own disconnect handler may wait for this
-            _fail((callback,))
+            fail_all((callback,))
             return
         oldest = member.expect_ack(ack_id, callback)
         if isinstance(oldest, AckSink):
@@ -434,7 +381,7 @@ class Dispatcher:
             member.lost = member.lost or reason
         if member.state is not MemberState.CONNECTED:
             return
-        _fail(member.leaves())
+        fail_all(member.leaves())
         handler = self._handlers.find(member.namespace, "disconnect")
         if handler is None:
             self._gone(member)
@@ -462,7 +409,7 @@ class Dispatcher:
             space.remove(member)
             if not space.members:
                 del self.spaces[member.namespace]
-        _fail(member.gone())
+        fail_all(member.gone())
         if member.again is not None:
             self._connect(member.client, *member.again)
         elif not member.client.members and not member.client.lost:
@@ -498,73 +445,9 @@ class Dispatcher:
         self._loop.post(self._quiet.error, f"{name} {fn}", exception, "%s failed: %s", name, fn)
 
 
-class Timed:
-    """A callback that is waited for only so long: what is kept beside it until then. Loop thread."""
-
-    __slots__ = ("callback", "unanswered")
-
-    def __init__(self, callback: Callable[..., object], unanswered: set[Member]) -> None:
-        self.callback = callback
-        self.unanswered = unanswered
-
-    def __call__(self, *args: Any) -> object:
-        return self.callback(*args)
-
-
 def deliver(member: Member, packet: Outgoing) -> None:
     """By the way out that the member has by then."""
     member.send(packet)
-
-
-class AckSink:
-    """Takes an acknowledgement in the loop thread itself, where a user's callback is called in a runner."""
-
-    __slots__ = ()
-
-    def __call__(self, *args: Any) -> None:
-        """The answer has come."""
-        raise NotImplementedError
-
-    def fail(self) -> None:
-        """The answer will not come: the client is gone."""
-
-
-def _fail(callbacks: Iterable[Callable[..., object]]) -> None:
-    """Acknowledgements that will not come."""
-    for callback in callbacks:
-        if isinstance(callback, AckSink):
-            callback.fail()
-
-
-class Waiter(AckSink):
-    """Waits in a runner for one answer, such as the acknowledgement that ``call()`` wants."""
-
-    __slots__ = ("_lock", "args")
-
-    def __init__(self) -> None:
-        self.args: tuple[Any, ...] | None = None
-        self._lock = new_lock()
-        self._lock.acquire()
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing to wait for any more."""
-        return not self._lock.locked()
-
-    def __call__(self, *args: Any) -> None:
-        """The answer has come. Loop thread."""
-        if self._lock.locked():
-            self.args = args
-            self._lock.release()
-
-    def fail(self) -> None:
-        """The answer will not come: the client is gone. Loop thread."""
-        if self._lock.locked():
-            self._lock.release()
-
-    def wait(self, timeout_s: float) -> bool:
-        """``True`` when the wait is over, ``False`` at the timeout. May switch."""
-        return self._lock.acquire(timeout=timeout_s)
 
 
 def as_args(value: Any) -> list[Any]:

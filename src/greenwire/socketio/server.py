@@ -23,10 +23,12 @@ from ..errors import (
 from ..green.hub import can_wait
 from ..limits import DEFAULT, Limits
 from ..runners import Runner
+from .acks import Waiter
 from .adapter import Adapter, Audience, LocalAdapter, Seen, Special
 from .client import Member
-from .dispatch import Complaints, Dispatcher, Face, LoopLike, Tasks, Waiter, deliver
+from .dispatch import Dispatcher, deliver
 from .handlers import Handler, Handlers, normal_namespace
+from .neighbours import Complaints, Face, LoopLike, Tasks
 from .ordered import OrderedDispatcher
 from .packet import Codec, Json
 from .rooms import Room, Rooms

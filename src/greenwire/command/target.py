@@ -27,15 +27,15 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import ConfigurationError
-from .limits import DEFAULT
-from .net.lifeline import Worker
-from .processes import importing
-from .run_options import CommandOptions, RunOptions
-from .settings import meant
+from ..errors import ConfigurationError
+from ..limits import DEFAULT
+from ..processes.launch import importing
+from ..processes.lifeline import Worker
+from ..run_options import CommandOptions, RunOptions
+from ..settings import meant
 
 if TYPE_CHECKING:  # Flask is imported by who loads an application, and not before: see --green
-    from .flask import SocketIO
+    from ..flask import SocketIO
 
 NAMES = ("app", "application", "socketio", "create_app")
 _OWN = (str(Path(__file__).parent) + os.sep, "<frozen importlib", str(Path(importlib.__file__).parent) + os.sep)
@@ -78,7 +78,7 @@ class Application(NamedTuple):
         if self.socketio is not None:
             self.socketio.serve(self.wsgi, options, worker)  # type: ignore[arg-type]  # a Flask application
             return
-        from .stack import Service
+        from ..stack import Service
 
         wsgi = self.wsgi
         if options.debug:
@@ -182,7 +182,7 @@ def _made(text: str, module: ModuleType, call: Call) -> Any:
 
 
 def _application(text: str, found: Any) -> Application:
-    from .flask import SocketIO
+    from ..flask import SocketIO
 
     if isinstance(found, SocketIO):
         return Application(found._find_app(), found)

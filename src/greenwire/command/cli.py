@@ -14,16 +14,17 @@ from typing import Any
 
 import click
 
-from . import logs, processes
+from .. import logs
+from ..errors import ConfigurationError
+from ..limits import DEFAULT
+from ..net.listen import FD, UNIX, parse_bind
+from ..processes import launch
+from ..processes.lifeline import Worker
+from ..run_options import DEFAULT_PORT, CommandOptions, RunOptions
+from ..settings import MODE, Setting
+from ..version import __version__
 from .configuration import Configuration, misspelt, table
-from .errors import ConfigurationError
-from .limits import DEFAULT
-from .net.lifeline import Worker
-from .net.listen import FD, UNIX, parse_bind
-from .run_options import DEFAULT_PORT, CommandOptions, RunOptions
-from .settings import MODE, Setting
 from .target import ImportFailedError, load, parse, prepare
-from .version import __version__
 
 _RELOAD_DRAIN_S = 0.1  # who has just saved a file does not wait for a gentle end
 
@@ -107,7 +108,7 @@ def run(app: str | None, config: str | None, **given: Any) -> None:
     with _reporting():
         prepare(options)
         serve = partial(_serve, target, options.green)
-        processes.run(options, options.bounded(DEFAULT), serve)
+        launch.run(options, options.bounded(DEFAULT), serve)
 
 
 def check(app: str | None, config: str | None, **given: Any) -> None:
@@ -116,7 +117,7 @@ def check(app: str | None, config: str | None, **given: Any) -> None:
     _show(configuration)
     with _reporting():
         prepare(options)
-        processes.check(options)
+        launch.check(options)
         _patch(options.green)
         application = load(target)
     where = [_shown_bind(text) for text in options.bind]
@@ -167,7 +168,7 @@ def _serve(target: str, green: bool, options: RunOptions, worker: Worker) -> Non
 def _patch(green: bool) -> None:
     """First of all: what is imported later finds the standard library patched."""
     if green:
-        from . import green as package
+        from .. import green as package
 
         with warnings.catch_warnings():  # click is here already, and what it keeps for a thread is its own
             warnings.filterwarnings("ignore", r".* came too late for click\.globals\.local is threading\.local: ")

@@ -25,7 +25,7 @@ from typing import Protocol
 
 from ..limits import Limits
 from ..loop import Loop
-from .share import Share
+from ..net.share import Share
 
 _BEATS = 3  # in the time of silence that is allowed: one may be late, one may be lost
 

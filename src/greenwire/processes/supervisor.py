@@ -1,20 +1,11 @@
 """The supervisor: starts worker processes on shared listening sockets, replaces them, and ends them.
 
-It is a plain loop over signals, the lines to the workers (lifeline.py) and deadlines. It imports no application and
-runs no event loop, so each worker is a fork of an empty process: it imports the application itself, and new code
-arrives with new workers.
+It is a plain loop over signals, the lines to the workers (lifeline.py) and deadlines (child.py). It imports no
+application and runs no event loop, so each worker is a fork of an empty process: it imports the application itself,
+and new code arrives with new workers.
 
 All workers accept from the *same* sockets, not each from one of its own by ``SO_REUSEPORT``: what waits in the queue
 of a socket that is closed is reset by the kernel, and with one queue nothing is lost while workers come and go.
-
-========= ==================================================== ==============================================
-worker is meaning                                              deadline
-========= ==================================================== ==============================================
-BOOTING   forked; imports the application                      ``worker_boot_s`` → killed
-SERVING   ready, and one of those that are wanted              ``worker_silence_s`` after each beat → killed
-RETIRING  serves on until its successors are ready             likewise
-LEAVING   told to end, by DRAIN or STOP                        ``drain_s`` and ``graceful_s`` → killed
-========= ==================================================== ==============================================
 
 The first worker of a generation boots alone. When it cannot, nobody else tries: one traceback, not one for each.
 
@@ -31,44 +22,26 @@ CHLD     a worker has ended
 ======== =================================================================================
 """
 
-import atexit
-import faulthandler
 import logging
 import os
 import selectors
 import signal
 import socket
-import sys
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 
 from ..limits import Limits
+from ..net.accept import unix_file, unlink_if_ours
+from ..net.share import Share, new_memory
+from .child import BOOT_FAILED, SIGNALS, Child, State, fork
 from .lifeline import Word, Worker
-from .server import unix_file, unlink_if_ours
-from .share import Share, new_memory
 
 log = logging.getLogger("greenwire")
 
 _PAUSE_FACTOR = 64  # a pause grows to so many times limits.restart_pause_s
-_MARGIN_S = 2.0  # beyond what a worker needs to end by itself
-_ABORT_S = 1.0  # for the traceback of one that hangs
-_BOOT_FAILED = 1
-# What a worker leaves to its supervisor: a terminal sends these to all of them. Not SIG_IGN, which subprocesses keep.
-_NOT_OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1)
-
-
-class State(Enum):
-    """See the table at the head of this file."""
-
-    BOOTING = auto()
-    SERVING = auto()
-    RETIRING = auto()
-    LEAVING = auto()
 
 
 class Phase(Enum):
@@ -93,22 +66,6 @@ class Hooks:
         """A worker's process has ended."""
 
 
-@dataclass(eq=False, slots=True)
-class _Child:
-    worker: Worker
-    pid: int
-    generation: int
-    line: socket.socket
-    born: float
-    deadline: float
-    state: State = State.BOOTING
-    spent: bool = False  # it has asked to be replaced
-    kill_with: list[signal.Signals] = field(default_factory=lambda: [signal.SIGKILL, signal.SIGABRT])
-
-    def __str__(self) -> str:
-        return f"worker {self.worker.number} (pid {self.pid})"
-
-
 class Supervisor:
     """*serve* is called in each worker process and gives its exit code. Make and run it in the main thread."""
 
@@ -131,7 +88,7 @@ class Supervisor:
         self._limits = limits
         self._directory = directory
         self._hooks = hooks or Hooks()
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._generation = 0
         self._serial = 0
         self._exit_code = 0
@@ -186,7 +143,7 @@ class Supervisor:
             end.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         self._old_wakeup = signal.set_wakeup_fd(self._wake_out.fileno(), warn_on_full_buffer=False)
-        for number in self._numbers:
+        for number in SIGNALS:
             self._old_handlers[number] = signal.signal(number, lambda number, _: self._signals.append(number))
 
     def _woken(self) -> None:
@@ -201,12 +158,11 @@ class Supervisor:
 
     # --- signals
 
-    _numbers = tuple(getattr(signal, f"SIG{name}") for name in "TERM INT HUP USR1 TTIN TTOU CHLD".split())
-
     def on_sigterm(self) -> None:
         """End; the second time: at once."""
         if self.phase is Phase.STOPPING:
-            self._force()
+            for child in self._children:
+                child.tell_to_end_now()
         else:
             self._stop(0)
 
@@ -220,7 +176,7 @@ class Supervisor:
         for child in self._children:
             unready = child.state is State.BOOTING
             if unready or (self.phase is Phase.RELOADING and child.generation == self._generation):
-                self._tell_to_stop(child)  # it has code that is out of date again
+                child.tell_to_stop()  # it has code that is out of date again
             elif child.state is State.SERVING:
                 child.state = State.RETIRING
         self._generation += 1
@@ -232,7 +188,7 @@ class Supervisor:
         """Open log files anew."""
         self._hooks.reopen_logs()
         for child in self._children:
-            self._kill(child, signal.SIGUSR1)
+            child.kill(signal.SIGUSR1)
 
     def on_sigttin(self) -> None:
         """One worker more."""
@@ -290,7 +246,7 @@ class Supervisor:
     def _cannot_start(self, error: OSError) -> None:
         log.error("cannot start a worker: %s (limits of open files and processes: ulimit -n -u)", error.strerror)
         if self.phase is Phase.STARTING:
-            self._stop(_BOOT_FAILED)
+            self._stop(BOOT_FAILED)
         elif self.phase is Phase.RELOADING:
             self._abandon_reload()
         else:
@@ -305,50 +261,28 @@ class Supervisor:
         worker = Worker(
             number, self.count, self._directory, self._serial, self._sockets, self._extra, share, theirs
         )
-        # From the fork until its handlers are set, a signal to the worker waits, lest it runs one of ours.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
         try:
-            pid = os.fork()
-            if pid == 0:
-                ours.close()
-                self._become(worker, mask)
+            pid = fork(partial(self._forget, ours), partial(self._serve, worker))
         except OSError:
             ours.close()
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
         ours.setblocking(False)
-        now = time.monotonic()
-        child = _Child(worker, pid, self._generation, ours, now, now + self._limits.worker_boot_s)
+        child = Child(worker, pid, self._generation, ours, self._limits)
         self._children.append(child)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
 
-    # --- in the worker
-
-    def _become(self, worker: Worker, mask: set[int | signal.Signals]) -> None:
-        """This process is the worker. It keeps nothing of the supervisor's, and never returns."""
-        code = _BOOT_FAILED
-        try:
-            atexit._clear()  # what was registered is the supervisor's to do, at its own end
-            for child in self._children:  # else a line would outlive the supervisor in here
-                child.line.close()
-            self._give_signals_back()
-            for number in self._numbers:
-                signal.signal(number, _leave_it if number in _NOT_OURS else signal.SIG_DFL)
-            faulthandler.enable()  # SIGABRT says where it hangs
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            code = self._serve(worker)
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            _exit(code)
+    def _forget(self, line: socket.socket) -> None:
+        """In the worker: it keeps nothing of the supervisor's, else a line would outlive the supervisor in here."""
+        line.close()
+        for child in self._children:
+            child.line.close()
+        self._give_signals_back()
 
     # --- what workers say, and their ends
 
-    def _hear(self, child: _Child) -> None:
+    def _hear(self, child: Child) -> None:
         try:
             words = child.line.recv(4096)
         except BlockingIOError:
@@ -360,7 +294,7 @@ class Supervisor:
             return
         if child.state is State.LEAVING:
             return
-        child.deadline = time.monotonic() + self._limits.worker_silence_s
+        child.is_heard()
         if child.state is State.BOOTING and Word.READY.value in words:
             self._ready(child)
         if Word.REPLACE_ME.value in words:
@@ -369,7 +303,7 @@ class Supervisor:
             if child.state is State.SERVING:
                 child.state = State.RETIRING
 
-    def _ready(self, child: _Child) -> None:
+    def _ready(self, child: Child) -> None:
         child.state = State.SERVING
         self._failed_starts = 0
         if self._missing() > 0 or any(other.state is State.BOOTING for other in self._children):
@@ -380,15 +314,15 @@ class Supervisor:
             self._enter(Phase.SERVING)
         for old in self._children:
             if old.state is State.RETIRING:
-                self._tell_to_drain(old)
+                old.tell_to_drain()
         self._drain_surplus()
 
     def _drain_surplus(self) -> None:
         serving = [child for child in self._children if child.state is State.SERVING]
         for child in sorted(serving, key=lambda child: child.worker.number)[self.count :]:
-            self._tell_to_drain(child)
+            child.tell_to_drain()
 
-    def _gone(self, child: _Child, code: int) -> None:
+    def _gone(self, child: Child, code: int) -> None:
         self._children.remove(child)
         if child.line in self._selector.get_map():
             self._selector.unregister(child.line)
@@ -405,10 +339,10 @@ class Supervisor:
             self._rest(child)
             log.warning("%s %s; another one is started", child, how)
 
-    def _start_failed(self, child: _Child, how: str) -> None:
+    def _start_failed(self, child: Child, how: str) -> None:
         log.error("%s %s before it could serve", child, how)
         if self.phase is Phase.STARTING:
-            self._stop(_BOOT_FAILED)
+            self._stop(BOOT_FAILED)
         elif self.phase is Phase.RELOADING:
             self._abandon_reload()
         else:
@@ -417,12 +351,12 @@ class Supervisor:
             alone = not any(other.state in (State.SERVING, State.RETIRING) for other in self._children)
             if alone and self._failed_starts >= self._limits.worker_failed_starts:
                 log.error("%d starts have failed one after the other, and no worker serves", self._failed_starts)
-                self._stop(_BOOT_FAILED)
+                self._stop(BOOT_FAILED)
 
     def _abandon_reload(self) -> None:
         for child in self._children:
             if child.generation == self._generation and child.state is not State.LEAVING:
-                self._tell_to_stop(child)
+                child.tell_to_stop()
             elif child.state is State.RETIRING and not child.spent:
                 child.state = State.SERVING
         old = [child for child in self._children if child.state in (State.SERVING, State.RETIRING)]
@@ -430,7 +364,7 @@ class Supervisor:
         self._enter(Phase.SERVING)
         log.error("the reload has failed: %d workers serve on as before. Mend it, and send HUP again", len(old))
 
-    def _rest(self, child: _Child) -> None:
+    def _rest(self, child: Child) -> None:
         """The next start waits, and longer each time, unless *child* has lasted."""
         if time.monotonic() - child.born >= self._limits.restart_pause_s * _PAUSE_FACTOR:
             self._pause_s = self._not_before = 0.0
@@ -456,74 +390,10 @@ class Supervisor:
         for path, identity in self._files:
             unlink_if_ours(path, identity)
         for child in self._children:
-            self._tell_to_stop(child)
-
-    def _force(self) -> None:
-        for child in self._children:
-            self._say(child, Word.NOW)
-            child.deadline = time.monotonic() + _ABORT_S
-            child.kill_with = [signal.SIGKILL]
-
-    def _tell_to_stop(self, child: _Child) -> None:
-        if child.state is State.BOOTING:  # it does not listen yet, and has nobody to say goodbye to
-            self._kill(child, signal.SIGKILL)
-        self._say(child, Word.STOP)
-        self._leaves(child, 0.0)
-
-    def _tell_to_drain(self, child: _Child) -> None:
-        self._say(child, Word.DRAIN)
-        self._leaves(child, self._limits.drain_s)
-
-    @staticmethod
-    def _say(child: _Child, word: Word) -> None:
-        try:
-            child.line.send(word.value)
-        except OSError:  # it is dead, or does not listen: the deadline is for that
-            pass
-
-    def _leaves(self, child: _Child, more_s: float) -> None:
-        child.state = State.LEAVING
-        child.deadline = time.monotonic() + more_s + self._limits.graceful_s + _MARGIN_S
+            child.tell_to_stop()
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         for child in self._children:
             if now >= child.deadline:
-                if len(child.kill_with) > 1:
-                    log.error("%s %s: it is killed", child, _COMPLAINTS[child.state])
-                if child.kill_with:
-                    self._kill(child, child.kill_with.pop())
-                child.deadline = now + _ABORT_S
-
-    @staticmethod
-    def _kill(child: _Child, number: signal.Signals) -> None:
-        try:
-            os.kill(child.pid, number)  # its pid is its own until it is waited for
-        except ProcessLookupError:
-            pass
-
-
-_COMPLAINTS = {
-    State.BOOTING: "takes too long to start (limit 'worker_boot_s')",
-    State.SERVING: "does not answer any more (limit 'worker_silence_s')",
-    State.RETIRING: "does not answer any more (limit 'worker_silence_s')",
-    State.LEAVING: "does not end (limit 'graceful_s')",
-}
-
-
-def _leave_it(*_: object) -> None:
-    """A signal that is the supervisor's."""
-
-
-def _exit(code: int) -> None:
-    """What Python does at its end; but not through the frames of the supervisor that are above us."""
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
-        atexit._run_exitfuncs()
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+                child.overdue(now)

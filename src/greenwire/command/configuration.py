@@ -20,9 +20,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import ConfigurationError
-from .run_options import CommandOptions
-from .settings import LIMIT, PREFIX, Setting, limit_rows, rows_of
+from ..errors import ConfigurationError
+from ..run_options import CommandOptions
+from ..settings import LIMIT, PREFIX, Setting, limit_rows, rows_of
 
 _PYPROJECT = "pyproject.toml"
 _TABLE = "limits"

@@ -10,16 +10,16 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from . import logs, metrics
-from .limits import Limits
-from .net import systemd
-from .net.lifeline import Worker
-from .net.listen import url_of
-from .net.workers import Hooks, Phase, Supervisor
+from .. import logs, metrics
+from ..limits import Limits
+from ..net import systemd
+from ..net.listen import url_of
+from ..run_options import RunOptions
+from ..version import __version__
+from .lifeline import Worker
 from .private import PrivateFolder, private_folder
 from .privileges import Identity
-from .run_options import RunOptions
-from .version import __version__
+from .supervisor import Hooks, Phase, Supervisor
 from .watching import Watcher
 
 log = logging.getLogger("greenwire")

@@ -15,17 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import metrics
-from .errors import ConfigurationError
-from .http.forwarded import believed_headers
-from .http.log import AccessLog
-from .http.log_file import STDOUT
-from .limits import Limits
-from .net.lifeline import Worker
-from .net.listen import could_listen, listen_on, url_of
+from .. import metrics
+from ..errors import ConfigurationError
+from ..http.forwarded import believed_headers
+from ..http.log import AccessLog
+from ..http.log_file import STDOUT
+from ..limits import Limits
+from ..net.listen import could_listen, listen_on, url_of
+from ..run_options import Path as FilePath
+from ..run_options import RunOptions
+from .lifeline import Worker
 from .privileges import Identity, become, identity
-from .run_options import Path as FilePath
-from .run_options import RunOptions
 
 log = logging.getLogger("greenwire")
 
