@@ -31,3 +31,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_design_has_a_line_for_each_file() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
+    named = set()
+    for row in re.findall(r"^\| (.*) \| (.*) \|$", design[design.index("## 6.") : design.index("## 7.")], re.MULTILINE):
+        folder = re.match(r"\*\*(\w+/)\*\*", row[0])
+        named |= {(folder[1] if folder else "") + name for name in re.findall(r"`(\w+\.py)`", row[1 if folder else 0])}
+    source = ROOT / "src" / "greenwire"
+    files = {str(path.relative_to(source)) for path in source.rglob("*.py") if path.name != "__init__.py"}
+    assert named - {"__init__.py"} == {name for name in files if not name.startswith("compat/")}  # one line for all
