@@ -155,7 +155,7 @@ def test_a_thread_that_posts_too_fast_goes_at_the_pace_of_the_loop(aio):
         run_while(loop, flood)
         loop.ask(int)
         assert taken == list(range(1_000))
-        assert max(most) <= 10
+        assert max(most) <= 11  # one that wakes the loop may be posted beyond it
     finally:
         loop.close()
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import threading
+import time
 
 import pytest
 
@@ -64,6 +65,28 @@ class Gate:
         self._open.set()
 
 
+class Clock:
+    """The pool's time, which passes as the test says, however long the machine takes for what it does meanwhile."""
+
+    process_time = staticmethod(time.process_time)
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def advance(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(runners, "time", clock)
+    return clock
+
+
 def test_one_thread_runs_everything_in_order(pool):
     one = pool(threads=1)
     ran = []
@@ -75,12 +98,26 @@ def test_one_thread_runs_everything_in_order(pool):
 
 def test_items_are_taken_in_order_by_many_threads(pool):
     many = pool(threads=8)
-    gate = Gate()
-    for n in range(8):
-        many.start(gate.hold, n)
-    until(lambda: len(gate.inside) == 8)
-    assert gate.inside == [(n,) for n in range(8)]
-    gate.open()
+    busy, go_on, taken = Gate(), threading.Semaphore(0), []
+
+    def work(n):
+        taken.append(n)
+        assert go_on.acquire(timeout=TIMEOUT_S)
+
+    for _ in range(8):
+        many.start(busy.hold)
+    until(lambda: len(busy.inside) == 8)
+    many.loop.ask(lambda: [many.runner.start(work, n) for n in range(50)])
+    assert taken == []
+    busy.open()
+    until(lambda: len(taken) == 8)
+    for n in range(8, 50):  # one thread at a time goes on: two could overtake each other on their way to the list
+        go_on.release()
+        until(lambda n=n: len(taken) == n + 1)
+    for _ in range(8):
+        go_on.release()
+    assert sorted(taken[:8]) == list(range(8))
+    assert taken[8:] == list(range(8, 50))
 
 
 def test_no_thread_before_the_first_item(pool):
@@ -206,17 +243,18 @@ def test_nothing_is_kept_alive_by_an_idle_thread(pool):
     until(lambda: alive() is None)
 
 
-def test_when_all_are_busy_one_warning_names_the_line(pool, caplog):
+def test_when_all_are_busy_one_warning_names_the_line(pool, caplog, clock):
     caplog.set_level(logging.WARNING, "greenwire")
     two = pool(threads=2, threads_busy_warning_s=0.05)
-    go_on = threading.Event()
+    begun, go_on = [], threading.Event()
 
     def on_bid():
-        assert go_on.wait(TIMEOUT_S)
+        assert begun.append(True) or go_on.wait(TIMEOUT_S)
 
-    for _ in range(5):
-        two.start(on_bid)
-    until(lambda: "have been busy" in caplog.text)
+    two.loop.ask(lambda: [two.runner.start(on_bid) for _ in range(5)])
+    until(lambda: len(begun) == 2)
+    assert "have been busy" not in caplog.text
+    until(lambda: clock.advance(0.05) or "have been busy" in caplog.text)
     go_on.set()
     said = next(message for message in caplog.messages if "have been busy" in message)
     assert "all 2 handler threads" in said
@@ -225,11 +263,18 @@ def test_when_all_are_busy_one_warning_names_the_line(pool, caplog):
     assert f"{__file__}:{on_bid.__code__.co_firstlineno + 1}" in said
 
 
-def test_no_warning_while_they_come_and_go(pool, caplog):
+def test_no_warning_while_they_come_and_go(pool, caplog, clock):
     two = pool(threads=2, threads_busy_warning_s=0.05)
-    pause = threading.Event()
-    two.loop.ask(lambda: [two.runner.start(pause.wait, 0.002) for _ in range(200)])
+    pause, both = threading.Event(), threading.Barrier(2)
+
+    def work():
+        pause.wait(0.002)
+        if both.wait(TIMEOUT_S) == 0:
+            clock.advance(0.002)
+
+    two.loop.ask(lambda: [two.runner.start(work) for _ in range(200)])
     until(lambda: two.runner.busy() == 0)
+    assert clock.now == pytest.approx(0.2)
     assert "have been busy" not in caplog.text
 
 

@@ -6,7 +6,6 @@ import queue
 import re
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -229,14 +228,15 @@ def test_a_loop_in_another_thread_is_watched_there():
 
 
 def test_its_thread_ends_with_it():
-    before = threading.active_count()
+    before = set(threading.enumerate())  # perhaps that of the test before, which ends
     watched = Watched()
-    watched.loop.call_later(0.01, watched.loop.aio.stop)
+    found = []
+    watched.loop.call_later(0.01, lambda: found.extend(set(threading.enumerate()) - before))
+    watched.loop.call_later(0.02, watched.loop.aio.stop)
     watched.run()
-    deadline = time.monotonic() + WAIT_S
-    while threading.active_count() > before and time.monotonic() < deadline:
-        threading.Event().wait(0.01)
-    assert threading.active_count() == before
+    (thread,) = found
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
 
 
 def test_one_that_never_ran_can_be_stopped_and_started_again():

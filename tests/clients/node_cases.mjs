@@ -212,6 +212,8 @@ define("query and headers of the handshake", ALL, async (clients) => {
 
 define("volatile events arrive when they can", ALL, async (clients) => {
   const socket = await clients.settled();
+  const { engine } = socket.io;
+  while (!engine.transport.writable) await event(engine, "drain"); // the POST of its CONNECT may be answered later
   const back = event(socket, "echo");
   socket.volatile.emit("echo", "volatile");
   assert.deepEqual(await back, ["volatile"]);
@@ -227,14 +229,15 @@ define("rooms and broadcasts", ALL, async (clients) => {
   }
   const told = [[], [], []];
   [a, b, c].forEach((socket, n) => socket.on("told", (text) => told[n].push(text)));
-  a.emit("tell", room, "all of the room", true);
-  a.emit("tell", room, "not the sender", false);
-  a.emit("tell", c.id, "only c", true);
-  b.emit("tell", "no such room", "nobody", true);
-  // An answer to each, after it, tells that what was sent before has arrived.
+  // Handlers may overtake each other: each is waited for.
+  await a.emitWithAck("tell", room, "all of the room", true);
+  await a.emitWithAck("tell", room, "not the sender", false);
+  await a.emitWithAck("tell", c.id, "only c", true);
+  await b.emitWithAck("tell", "no such room", "nobody", true);
   for (const socket of [a, b, c]) await socket.emitWithAck("leave", room);
-  a.emit("tell", room, "everybody has left", true);
-  for (const socket of [a, a, b, c]) await socket.emitWithAck("nothing");
+  await a.emitWithAck("tell", room, "everybody has left", true);
+  // An answer to each, after it, tells that what was sent before has arrived.
+  for (const socket of [a, b, c]) await socket.emitWithAck("nothing");
   assert.deepEqual(told.map((got) => got.sort()), [
     ["all of the room"], ["all of the room", "not the sender"], ["only c"],
   ]);

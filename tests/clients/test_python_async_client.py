@@ -8,6 +8,7 @@ import pytest
 import socketio
 
 from clients import python_app
+from support.heard import AsyncHeardClient
 from support.site import Site
 from support.waiting import TIMEOUT_S, Log
 
@@ -26,7 +27,7 @@ def running() -> Iterator[tuple[Site, Log]]:
 def served(running: tuple[Site, Log]) -> Iterator[tuple[Site, Log]]:
     """The site, without clients, and its notes of this test only."""
     yield running
-    running[0].close_all()  # over polling, what this client says last is lost while a POST of its is under way
+    running[0].close_all()
     running[1].clear()
 
 
@@ -35,7 +36,7 @@ def play(request, served) -> Callable[..., None]:
     """Runs a story with a connected client."""
 
     async def whole(story: Story, options: dict[str, Any]) -> None:
-        client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        client = AsyncHeardClient(reconnection=False, handle_sigint=False)
         try:
             await client.connect(served[0].url, transports=TRANSPORTS[request.param], wait_timeout=10, **options)
             await story(client)
@@ -111,6 +112,4 @@ def test_a_client_disconnects(play, served):
         await client.call("echo")
 
     play(story)
-    # As with the client of threads, a WebSocket may be closed before its goodbyes have left.
-    reason = served[1].wait_for(2)[1][1]
-    assert reason in {"client disconnect", "transport close"}
+    assert list(served[1].wait_for(2)) == [("connect", None), ("disconnect", "client disconnect", True)]

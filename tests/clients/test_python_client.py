@@ -6,6 +6,7 @@ import pytest
 import socketio
 
 from clients import python_app
+from support.heard import HeardClient
 from support.site import Site
 from support.waiting import Log, wait_until
 
@@ -24,7 +25,7 @@ def running() -> Iterator[tuple[Site, Log]]:
 def served(running: tuple[Site, Log]) -> Iterator[tuple[Site, Log]]:
     """The site, without clients, and its notes of this test only."""
     yield running
-    running[0].close_all()  # over polling, what this client says last is lost while a POST of its is under way
+    running[0].close_all()
     running[1].clear()
 
 
@@ -39,7 +40,7 @@ def connect(request, served) -> Iterator[Connect]:
     clients = []
 
     def connect(**options):
-        client = socketio.Client(reconnection=False, handle_sigint=False)
+        client = HeardClient(reconnection=False, handle_sigint=False)
         clients.append(client)
         for event, handler in options.pop("on", {}).items():
             client.on(event, handler)
@@ -124,14 +125,9 @@ def test_rooms(connect):
     assert [list(log) for log in told] == [[], ["first"], []]
 
 
-def test_a_client_disconnects(connect, notes, request):
+def test_a_client_disconnects(connect, notes):
     connect().disconnect()
-    [(_, reason, had_rooms)] = [note for note in notes.wait_for(2) if note[0] == "disconnect"]
-    assert had_rooms
-    # On a WebSocket this client queues its two goodbyes for another thread and closes the socket at once:
-    # whether they still leave is a race inside of it.
-    raced = set() if "polling" in request.node.callspec.id else {"transport close"}
-    assert reason in {"client disconnect"} | raced
+    assert list(notes.wait_for(2)) == [("connect", None), ("disconnect", "client disconnect", True)]
 
 
 def test_the_server_disconnects(connect, notes):

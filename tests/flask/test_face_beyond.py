@@ -520,7 +520,7 @@ def test_msgpack_of_the_javascript_parser(app, msgpack):
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_msgpack_of_the_python_client(app, msgpack, transport):
-    import socketio as python_socketio
+    from support.heard import HeardClient
 
     socketio = SocketIO(app, serializer="msgpack")
     socketio.on("echo", namespace="/n")(lambda *args: args)
@@ -530,7 +530,7 @@ def test_msgpack_of_the_python_client(app, msgpack, transport):
         emit("q", b"1", callback=lambda value: socketio.emit("answered", value, namespace="/n"))
 
     received = Log()
-    client = python_socketio.Client(serializer="msgpack", reconnection=False)
+    client = HeardClient(serializer="msgpack", reconnection=False)
     client.on("answered", received.append, namespace="/n")
     client.on("q", lambda data: data + b"2", namespace="/n")
     with Site(socketio) as site:

@@ -23,7 +23,7 @@ from greenwire.websocket.frame import binary_frame, close_frame, pong_frame, tex
 from support.rawframes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close, frame, parse
 from support.site import Site, new_socketio
 
-LIMITS = Limits(message_bytes=100_000, fragments=5, close_timeout_s=0.2)
+LIMITS = Limits(message_bytes=100_000, fragments=5, close_timeout_s=15.0)
 BASE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 
@@ -270,7 +270,8 @@ def site():
 def test_it_is_off_unless_asked_for():
     with Site(new_socketio()) as site, connect(url_of(site)) as socket:
         assert socket.protocol.extensions == []
-        assert type(next(iter(site.service.server.connections))) is WebSocketConnection
+        (connection,) = site.service.loop.ask(lambda: list(site.service.server.connections))
+        assert type(connection) is WebSocketConnection
 
 
 def url_of(site):

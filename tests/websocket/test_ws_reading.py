@@ -9,7 +9,7 @@ from greenwire.limits import Limits
 from greenwire.websocket.connection import State
 from support.rawframes import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close, frame
 
-LIMITS = Limits(message_bytes=1000, fragments=5, close_timeout_s=0.2)
+LIMITS = Limits(message_bytes=1000, fragments=5, close_timeout_s=15.0)
 
 
 def exchange(net, sent, messages, code=None, limits=LIMITS):
