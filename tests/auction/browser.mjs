@@ -119,8 +119,8 @@ async function bidding(ada, grace) {
   const [first, second] = await meet(ada, grace);
   const minimum = Number(await first.page.inputValue("#price"));
   const lot = await first.page.locator("[data-auction]").getAttribute("data-auction");
-  await first.sees("watchers", "2", 5_000);
-  await second.sees("watchers", "2", 5_000);
+  await first.sees("watchers", "2", 15_000);
+  await second.sees("watchers", "2", 15_000);
 
   await first.bid("1");
   assert.match(await first.answer(/Too low/), /Too low: the next bid is €[\d.,]+ or more\./);
@@ -128,15 +128,15 @@ async function bidding(ada, grace) {
 
   await first.bid(minimum.toFixed(2));
   const price = `€${minimum.toFixed(2)}`;
-  await second.sees("price", price, 1_000);
-  await second.sees("bidder", first.name, 1_000);
+  await second.sees("price", price, 15_000);
+  await second.sees("bidder", first.name, 15_000);
   await first.answer(/Your bid counts/);
   await first.page.waitForSelector('[data-standing="leading"]:visible');
 
   // Straight back, in the other direction; the first bidder is told of it.
   const next = await second.page.inputValue("#price");
   await second.bid(next);
-  await first.sees("price", `€${next}`, 1_000);
+  await first.sees("price", `€${next}`, 15_000);
   await first.page.waitForSelector('[data-standing="outbid"]:visible');
   await first.shot("outbid");
   await second.shot("leading");
@@ -170,7 +170,7 @@ async function restarting(ada, grace) {
   }
   const amount = await first.page.inputValue("#price");
   await first.bid(amount);
-  await second.sees("price", `€${amount}`, 1_000);
+  await second.sees("price", `€${amount}`, 15_000);
 }
 
 async function ending(ada, grace) {
@@ -180,11 +180,11 @@ async function ending(ada, grace) {
   assert.ok(await ada.page.locator("text=This is your own item").isVisible());
   await grace.bid("10");
   await grace.answer(/Your bid counts/);
-  await ada.sees("bidder", "grace", 1_000);
+  await ada.sees("bidder", "grace", 15_000);
   await grace.page.waitForSelector(".timer.urgent");
   await grace.shot("last-seconds");
   await grace.sees("result", "Sold to grace for €10.00.", (RUNS_FOR + 15) * 1000);
-  await ada.sees("result", "Sold to grace for €10.00.", 2_000);
+  await ada.sees("result", "Sold to grace for €10.00.", 15_000);
   await grace.page.waitForSelector("[data-won]:visible");
   assert.equal(await grace.page.locator("[data-bid]").isVisible(), false);
   await grace.shot("won");

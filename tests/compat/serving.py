@@ -12,7 +12,7 @@ from typing import Any
 
 import socketio
 
-from support.inorder import SocketIOInOrder
+from support.heard import HeardClient
 from support.waiting import TIMEOUT_S, Log, wait_until
 
 APPS = Path(__file__).parent / "apps"
@@ -24,7 +24,7 @@ class Running:
 
     def __init__(self, arguments: list[str], cwd: Path, is_graceful: bool) -> None:
         self.lines = Log()
-        self.clients: list[SocketIOInOrder] = []
+        self.clients: list[HeardClient] = []
         self._is_graceful = is_graceful
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -49,9 +49,9 @@ class Running:
         assert found is not True, f"it has ended: {self.lines}"
         return found[0]
 
-    def connect(self, *, on: dict[str, Any] | None = None, **options: Any) -> SocketIOInOrder:
+    def connect(self, *, on: dict[str, Any] | None = None, **options: Any) -> HeardClient:
         """A connected client."""
-        client = SocketIOInOrder(reconnection=False, handle_sigint=False)
+        client = HeardClient(reconnection=False, handle_sigint=False)
         self.clients.append(client)
         for event, handler in (on or {}).items():
             client.on(event, handler, namespace=(options.get("namespaces") or ["/"])[0])
