@@ -483,3 +483,41 @@ def test_standing_by_in_vain_is_over_soon(loop):
     ran = []
     run_while(loop, lambda: loop.post(ran.append, 1))  # and posts wake the loop again
     assert ran == [1]
+
+
+def test_standing_by_leaves_a_flush_that_is_due_to_the_end_of_the_turn(loop):
+    """What else comes in this turn goes with it."""
+    log = []
+    connection = Connection("flushed", log)
+    loop.mark_dirty(connection)
+
+    def post():
+        while not loop._standing_by:
+            pass
+        loop.post(log.append, "posted")
+        loop.no_more()
+
+    threads = in_threads(post)
+    assert loop.stand_by(TIMEOUT_S)
+    ended(threads)
+    assert log == ["posted"]
+    one_turn_more(loop)
+    assert log == ["posted", "flushed"]
+
+
+def test_standing_by_ends_when_a_thread_waits_for_room(aio):
+    loop = Loop(aio)
+    loop.bound(Limits(posts_queued=2), QuietLog(logging.getLogger("greenwire"), loop.now))
+
+    def post():
+        while not loop._standing_by:
+            pass
+        for _ in range(3):
+            loop.post(str)
+
+    threads = in_threads(post)
+    try:
+        assert loop.stand_by(TIMEOUT_S)
+        ended(threads)
+    finally:
+        loop.close()
