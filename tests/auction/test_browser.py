@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from auction_house import REPOSITORY, House, Program
@@ -47,30 +48,37 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def house(tmp_path: Path, chromium: str) -> Iterator[House]:
+def house(tmp_path: Path, chromium: str, scratch: str) -> Iterator[House]:
     house = House(tmp_path)
     yield house
     house.stop()
 
 
-def visit(house: House, scenario: str, chromium: str) -> Program:
+@pytest.fixture
+def scratch() -> Iterator[str]:
+    """What a browser forgets to remove. A short path: there are sockets in it."""
+    with TemporaryDirectory(prefix="visit-", ignore_cleanup_errors=True) as path:
+        yield path
+
+
+def visit(house: House, scenario: str, chromium: str, scratch: str) -> Program:
     accounts = json.dumps(dict(seed.ACCOUNTS))
     script = str(HERE / "browser.mjs")
-    return Program(["node", script, house.address, scenario, str(ARTIFACTS), chromium, accounts])
+    return Program(["node", script, house.address, scenario, str(ARTIFACTS), chromium, accounts], TMPDIR=scratch)
 
 
 @pytest.mark.parametrize("scenario", ["desktop", "polling", "phone"])
-def test_two_people_bid_against_each_other(house: House, chromium: str, scenario: str) -> None:
-    visitors = visit(house, scenario, chromium)
+def test_two_people_bid_against_each_other(house: House, chromium: str, scratch: str, scenario: str) -> None:
+    visitors = visit(house, scenario, chromium, scratch)
     try:
         visitors.wait_for(f"^{scenario}: ok$", _RUN_SECONDS)
     finally:
         visitors.stop()
 
 
-def test_pages_come_back_to_life_after_a_restart(tmp_path: Path, chromium: str) -> None:
+def test_pages_come_back_to_life_after_a_restart(tmp_path: Path, chromium: str, scratch: str) -> None:
     house = House(tmp_path)
-    visitors = visit(house, "restart", chromium)
+    visitors = visit(house, "restart", chromium, scratch)
     try:
         visitors.wait_for("^stop the server$", _RUN_SECONDS)
         house.stop()
