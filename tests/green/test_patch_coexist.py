@@ -19,9 +19,9 @@ import asyncio, sys, threading, traceback
 from greenwire.green import original
 
 def until_main_waits():
-    "For the lock, in its coroutine."
+    "For the lock, in its coroutine: it stands in the line, and not before that."
     names = set()
-    while not {"main", "acquire"} <= names:
+    while not {"main", "_wait_in_callback", "_stand", "wait"} <= names:
         original("threading.Event")().wait(0.001)
         frame = sys._current_frames()[threading.main_thread().ident]
         names = {frame.f_code.co_name for frame, _ in traceback.walk_stack(frame)}
@@ -309,6 +309,53 @@ def test_a_coroutine_comes_before_green_threads_that_it_keeps_from_running(befor
         before=before + UNTIL_MAIN_WAITS,
     )
     assert lines == ["coroutine", "first", "second"]
+
+
+def test_a_coroutine_keeps_its_place_in_the_line(before):
+    """However long the real thread holds the lock: in a moment without it the lock would be a green thread's."""
+    run(
+        """
+        from greenwire.green.lock import _LOOK_S
+        lock, held, places = threading.Lock(), original("threading.Event")(), []
+        def hold():
+            with lock:
+                held.set()
+                until_main_waits()
+                for _ in range(5):
+                    places.append(lock._line[0])
+                    original("threading.Event")().wait(_LOOK_S)
+        async def main():
+            real = original("threading.Thread")(target=hold)
+            real.start()
+            held.wait()
+            green = threading.Thread(target=lock.acquire)
+            green.start()
+            with lock:
+                assert len(set(places)) == 1 and len(places) == 5
+            real.join()
+            while green.is_alive():
+                await asyncio.sleep(0.001)
+            assert lock.locked()
+        asyncio.run(main())
+        """,
+        before=before + UNTIL_MAIN_WAITS,
+    )
+
+
+def test_a_coroutine_does_not_take_the_last_holder_of_a_lock_for_the_present_one(before):
+    run(
+        """
+        import asyncio, threading
+        lock = threading.Lock()
+        with lock:
+            pass
+        lock._state.acquire()  # as of a real thread, which has not come further than this
+        async def main():
+            return lock.acquire(timeout=0.001)
+        assert asyncio.run(main()) is False
+        """,
+        before=before,
+    )
 
 
 def test_a_coroutine_starts_a_green_thread_and_logs_while_one_logs(before):

@@ -79,13 +79,16 @@ class ThreadWaiter:
     def wait(self, timeout: float | None = None) -> bool:
         """``True`` once woken, ``False`` at the timeout."""
         try:
-            if self._gate.acquire(True, -1 if timeout is None else max(timeout, 0)):
+            if self._opens(timeout):
                 return True
             self._leave(State.EXPIRED)
         except BaseException:  # raised by a signal handler
             self._leave(State.THROWN)
             raise
         return self.state is State.WOKEN
+
+    def _opens(self, timeout: float | None) -> bool:
+        return self._gate.acquire(True, -1 if timeout is None else max(timeout, 0))
 
     def wake(self, value: object = None) -> bool:
         """End the wait, from any thread. ``False`` where it was over before."""
@@ -101,6 +104,30 @@ class ThreadWaiter:
             return False
         self.state = state
         return True
+
+
+class CallbackWaiter(ThreadWaiter):
+    """Of a coroutine or a callback. It keeps its place in the line, and looks from there who has *lock*.
+
+    A green thread of its own thread, which cannot run meanwhile? Then :meth:`wait` raises :class:`ContextError`.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: "Lock") -> None:
+        super().__init__()
+        self._lock = lock
+
+    def _opens(self, timeout: float | None) -> bool:
+        end = None if timeout is None else monotonic() + timeout
+        seen = False
+        while end is None or monotonic() + _LOOK_S < end:
+            if super()._opens(_LOOK_S):
+                return True
+            before, seen = seen, self._lock._thread == self.thread
+            if before and seen:  # seen once it may be on its way to us
+                hubs.current_hub()  # says why not
+        return super()._opens(end - monotonic())
 
 
 AnyWaiter = Waiter | ThreadWaiter
@@ -152,6 +179,7 @@ class Lock:
     def release(self) -> None:
         """Give it to the one who has waited for longest. From any thread."""
         if not self._line:
+            self._thread = 0  # who takes it next may be seen before it has said who it is
             self._state.release()  # raises where it is not held
             if not self._line:
                 return
@@ -192,10 +220,11 @@ class Lock:
             try:
                 waiter = line.pop(0)
             except IndexError:  # another thread was faster
-                return False
+                break
             self._thread = _thread_of(waiter)
             if waiter.wake():
                 return True
+        self._thread = 0
         return False
 
     def _wait(self, timeout: float | None) -> bool:
@@ -208,15 +237,11 @@ class Lock:
 
     def _wait_in_callback(self, timeout: float | None) -> bool:
         """While another thread has it. In front of the line: green threads of this one cannot run meanwhile."""
-        end = None if timeout is None else monotonic() + timeout
-        while end is None or monotonic() < end:
-            if self._thread == get_ident():
-                hubs.current_hub()  # says why not
-            waiter = ThreadWaiter()
-            self._line.insert(0, waiter)
-            if self._stand(waiter, _LOOK_S if end is None else min(_LOOK_S, max(end - monotonic(), 0))):
-                return True
-        return False
+        if self._thread == get_ident():
+            hubs.current_hub()  # says why not
+        waiter = CallbackWaiter(self)
+        self._line.insert(0, waiter)
+        return self._stand(waiter, timeout)
 
     def _stand(self, waiter: AnyWaiter, timeout: float | None) -> bool:
         """In the line."""
