@@ -17,6 +17,7 @@ from greenwire.green import hub as hubs
 from greenwire.green import os as green_os
 from greenwire.green import select, socket
 from greenwire.green.worker import HubClosedError
+from support.turns import turns
 
 WAIT_S = 60.0
 LONG_S = 1_000.0
@@ -249,7 +250,7 @@ def test_the_loop_is_closed_under_thousands_that_wait_for_everything(hub):
         threads = [green.spawn(*wait) for wait in waits]
         threads += [green.spawn(green.sleep, LONG_S) for _ in range(MANY)]
         threads.append(green.spawn(one.recv, 1))
-        green.sleep(0.001)
+        turns()
         assert hub.waiting == len(threads)
         for task in asyncio.all_tasks(hub.aio):
             task.cancel()
@@ -272,6 +273,7 @@ def test_those_who_wait_cost_nothing():
     threads += [green.spawn(green.sleep, LONG_S) for _ in range(MANY)]
     threads += [green.spawn(green_os.waitpid, -1, 0)]
     threads += [green.spawn(green.Event().wait) for _ in range(50)]
+    turns()
     green.sleep(0.05)
     before = time.process_time()
     green.sleep(0.5)

@@ -120,7 +120,7 @@ def test_wait_runs_coroutines_futures_and_tasks():
     assert green.spawn(inside).wait() == (2, None)
 
 
-def test_wait_has_a_timeout_that_cancels():
+def test_wait_has_a_timeout_that_cancels(hub):
     ends = []
 
     async def endless():
@@ -129,8 +129,10 @@ def test_wait_has_a_timeout_that_cancels():
         finally:
             ends.append("cancelled")
 
+    task = hub.aio.create_task(endless())
+    turns()  # it has begun: one that is cancelled before has no ``finally``
     with pytest.raises(TimeoutError):
-        green.wait(endless(), timeout=0.001)
+        green.wait(task, timeout=0.001)
     turns()
     assert ends == ["cancelled"]
 

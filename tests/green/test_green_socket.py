@@ -218,6 +218,7 @@ def test_a_number_used_again_is_a_new_descriptor(hub):
         one.settimeout(SOON_S)
         with pytest.raises(TimeoutError):  # leaves a watch behind
             one.recv(1)
+        one.settimeout(LONG_S)
         thread = green.spawn(one.recv, 1)
         turns()
         two.send(b"x")

@@ -142,23 +142,36 @@ def test_each_wait_has_its_own_time(pair):
     one, two = pair
     two.settimeout(3 * SOON_S)
 
+    def one_wait():
+        """Whether something came; if not, its whole time has passed, also where the sender was late."""
+        began = time.monotonic()
+        try:
+            return two.recv(10) == b"x"
+        except TimeoutError:
+            assert time.monotonic() - began > 2.9 * SOON_S
+            return False
+
     def read():
         for _ in range(5):
-            assert two.recv(10) == b"x"
-        began = time.monotonic()
-        with pytest.raises(TimeoutError):
-            two.recv(10)
-        return time.monotonic() - began
+            while not one_wait():
+                pass
+        return one_wait()
+
+    def send():
+        for _ in range(5):
+            green.sleep(SOON_S)
+            one.send(b"x")
+            while select.select([two], [], [], 0)[0]:  # read before the next: one wait for each
+                green.sleep(0)
 
     reader = green.spawn(read)
-    for _ in range(5):
-        green.sleep(SOON_S)
-        one.send(b"x")
-    assert reader.wait(LONG_S) > 2.9 * SOON_S
+    in_green(send)
+    assert reader.wait(LONG_S) is False
 
 
 def test_a_shorter_time_ends_sooner_than_the_longer_before(pair):
     one, two = pair
+    ended = green.Event()
 
     def read():
         two.settimeout(LONG_S)
@@ -166,13 +179,14 @@ def test_a_shorter_time_ends_sooner_than_the_longer_before(pair):
         two.settimeout(SOON_S)
         with pytest.raises(TimeoutError):
             two.recv(10)
+        ended.set()
         two.settimeout(None)
         return two.recv(10)
 
     reader = green.spawn(read)
     turns()
     one.send(b"x")
-    green.sleep(5 * SOON_S)
+    assert ended.wait(LONG_S / 2)
     one.send(b"y")
     assert reader.wait(LONG_S) == b"y"
 
@@ -180,10 +194,13 @@ def test_a_shorter_time_ends_sooner_than_the_longer_before(pair):
 def test_what_came_in_time_is_no_timeout_where_the_loop_was_late(pair):
     one, two = pair
     two.settimeout(SOON_S)
+
+    def send_and_be_late():
+        one.send(b"x")
+        busy(2 * SOON_S)
+
     reader = green.spawn(two.recv, 10)
-    turns()
-    one.send(b"x")
-    busy(2 * SOON_S)
+    green.spawn(send_and_be_late)  # in the same turn: the reader waits, and no timer can have ended that
     assert reader.wait(LONG_S) == b"x"
 
 
@@ -212,11 +229,14 @@ def test_what_the_handler_of_a_signal_raises_ends_the_wait(pair, wait, hub):
     def handle(*_):
         raise LookupError("by the handler")
 
+    def wait_with_alarm():
+        signal.setitimer(signal.ITIMER_REAL, SOON_S)  # it may come before the wait
+        wait(pair)
+
     old = signal.signal(signal.SIGALRM, handle)
     try:
-        signal.setitimer(signal.ITIMER_REAL, SOON_S)
         with pytest.raises(LookupError, match="by the handler"):
-            wait(pair)
+            wait_with_alarm()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)

@@ -207,7 +207,7 @@ ASK = "select %s from (select pg_advisory_lock_shared(1)) lock, pg_advisory_unlo
 
 @pytest.fixture(scope="module")
 def postgres():
-    with PostgresServer(CONNECTIONS + 20) as server:
+    with PostgresServer(3 * CONNECTIONS) as server:  # those of the program before may not have ended yet
         yield server
 
 

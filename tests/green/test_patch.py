@@ -106,8 +106,8 @@ def test_an_original_thread_is_a_real_one_and_the_end_of_the_process_waits_for_i
         thread = real.Thread(target=work)
         thread.start()
         assert started.wait(30)
-        go_on.release()  # a green lock wakes a real thread
         print("end of script", flush=True)
+        go_on.release()  # a green lock wakes a real thread
     """)
     assert lines == ["end of script", "done"]
 
@@ -237,7 +237,7 @@ def test_import_patched_gives_one_module_green_names_and_nobody_else():
 
 def test_a_call_that_waits_lets_others_run():
     run("""
-        import queue, select, socket, subprocess, threading, time
+        import os, queue, select, socket, subprocess, threading, time
         ticks = []
 
         def tick():
@@ -257,6 +257,18 @@ def test_a_call_that_waits_lets_others_run():
         thread.start()
         empty = queue.Queue(), queue.SimpleQueue(), threading.Event(), threading.Lock(), threading.Condition()
         empty[3].acquire(); empty[4].acquire()
+        def run_a_child():
+            "It ends when its input does, after a tick: one that ended by the clock might have done so before we wait."
+            end, start = os.pipe()
+            def close():
+                while not ticks:
+                    time.sleep(0)
+                os.close(start)
+            closing = threading.Thread(target=close)
+            closing.start()
+            subprocess.run(["cat"], stdin=end)
+            closing.join()
+            os.close(end)
         def timed_out(wait, *errors):
             try:
                 wait()
@@ -271,7 +283,7 @@ def test_a_call_that_waits_lets_others_run():
             lambda: empty[2].wait(0.02),
             lambda: empty[3].acquire(timeout=0.02),
             lambda: empty[4].wait(0.02),
-            lambda: subprocess.run(["sleep", "0.02"]),
+            run_a_child,
         ]
         for number, wait in enumerate(waits):
             assert ticked(wait), number

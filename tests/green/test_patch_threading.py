@@ -274,8 +274,8 @@ def test_ctrl_c_ends_the_main_thread_while_thousands_wait(before):
         waiting = threading.Event()
         for _ in range(2_000):
             threading.Thread(target=waiting.wait, daemon=True).start()
-        threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()
         try:
+            threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()  # it may come before that returns
             waiting.wait(30)
         except KeyboardInterrupt:
             assert threading.active_count() >= 2_001

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from green.stdlib.run import EXPECTED, Run, expected, judge
+from green.stdlib.run import EXPECTED, TIMEOUT_S, Outcome, Run, expected, fails_again, judge
 
 MODULES = [
     *("test_thread", "test_threading", "test_threading_local", "test_queue", "test_time"),
@@ -23,13 +23,17 @@ def hub():
     """Each module has a process of its own, and no hub here."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("module", MODULES)
-def test_what_holds_without_patch_holds_under_it(module):
+def skip_without(module):
     if sys.version_info[:2] > (3, 12):
         pytest.skip("the list of what is expected is for the tests of Python 3.11 and 3.12")
     if importlib.util.find_spec("test") is None or importlib.util.find_spec(f"test.{module}") is None:
         pytest.skip("this interpreter comes without its tests")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_what_holds_without_patch_holds_under_it(module):
+    skip_without(module)
     if module in LINUX and sys.platform != "linux":
         pytest.skip("for Linux")
     run = Run(module, plain=False)
@@ -37,6 +41,15 @@ def test_what_holds_without_patch_holds_under_it(module):
     assert len(verdict.outcomes) > 1
     assert {test: outcome.detail for test, outcome in verdict.unexpected.items()} == {}
     assert verdict.cured == [], "they pass: take them off the list"
+
+
+@pytest.mark.slow
+def test_what_has_failed_by_chance_passes_the_second_time_and_no_other():
+    skip_without("test_threading")
+    always, once = (f"test_threading.ThreadTests.{name}" for name in ("test_various_ops", "test_main_thread"))
+    failures = {test: Outcome("failed") for test in (always, once)}
+    assert always in expected("test_threading")
+    assert set(fails_again("test_threading", failures, TIMEOUT_S)) == {always}
 
 
 def test_the_list_is_short_and_has_reasons():
