@@ -8,7 +8,9 @@ import pytest
 
 from greenwire.http.connection import HTTPConnection
 from greenwire.limits import Limits
+from support.in_time import asked_in_time
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 TEXT = [("Content-Type", "text/plain")]
 
 
@@ -59,8 +61,9 @@ def test_http_1_0_may_keep_alive(serve):
 
 
 def test_idle_connections_are_closed(serve):
-    client = serve(handle=echo_target, limits=Limits(keep_alive_s=0.1)).connect()
-    assert client.get().status == 200
+    site = serve(handle=echo_target, limits=Limits(keep_alive_s=0.1))
+    client = asked_in_time(site.connect, GET)
+    assert client.answer().status == 200
     assert client.at_end()
 
 
@@ -71,8 +74,7 @@ def test_a_silent_connection_is_closed(serve):
 def test_an_exchange_under_way_is_not_idle(serve):
     waiting = []
     site = serve(handle=waiting.append, limits=Limits(keep_alive_s=0.05, header_timeout_s=0.05))
-    client = site.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    site.wait_until(lambda: waiting)
+    client = asked_in_time(site.connect, GET, waiting)
     later = threading.Event()
     site.loop.post(site.loop.call_later, 0.2, later.set)
     assert later.wait(10)
@@ -129,7 +131,8 @@ def test_a_client_that_pipelines_and_never_reads_is_held_and_cut_off(serve):
     site = serve(handle=handle, limits=limits)
     client = site.connect()
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2_000)
+    client.send(GET * 2_000)
+    site.wait_until(lambda: served)
     site.wait_until_empty()
     assert len(served) < 2_000
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenwire.limits import Limits
+from support.in_time import asked_in_time
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -80,26 +81,44 @@ def test_a_dripping_body_times_out(serve):
 
 
 def test_a_body_at_the_minimum_rate_is_fine(serve):
-    heard = []
+    """By a clock that stands still where the machine does. The timers are real: each of them looks at that clock."""
+    heard, seconds = [], 0.0
     limits = Limits(body_grace_s=0.2, body_min_bytes_s=20)
     site = serve(handle=collected(heard), limits=limits)
+    really = site.loop.now
+    began = really()
+    site.loop.now = lambda: seconds
     client = site.connect().send(HEAD + b"Content-Length: 60\r\n\r\n")
-    client.sock.settimeout(0.01)
-    for _ in range(59):  # 0.6 s in all, three times the grace
+    site.wait_until(lambda: site.server.connections)
+    [connection] = site.server.connections
+    for number in range(1, 60):
         client.send(b"x")
-        with pytest.raises(TimeoutError):
-            client.sock.recv(1)
+        site.wait_until(lambda number=number: connection._parser.received == number)
+        seconds += 0.04  # 2.4 s in all, twelve times the grace
+    site.wait_until(lambda: really() > began + 0.4)  # the first timer has looked
     client.send(b"x")
     site.wait_until(lambda: heard)
     assert heard[0][1] is None
+
+
+def test_a_body_below_the_minimum_rate_times_out_by_that_clock(serve):
+    heard, seconds = [], 0.0
+    site = serve(handle=collected(heard), limits=Limits(body_grace_s=0.2, body_min_bytes_s=20))
+    site.loop.now = lambda: seconds
+    client = site.connect().send(HEAD + b"Content-Length: 60\r\n\r\n" + b"xx")
+    site.wait_until(lambda: site.server.connections)
+    [connection] = site.server.connections
+    site.wait_until(lambda: connection._parser.received == 2)
+    seconds = 0.31  # the grace, and two twentieths of a second
+    assert client.answer().status == 408
 
 
 def test_the_body_clock_stands_still_while_the_client_waits_for_100(serve):
     waiting, heard = [], []
     limits = Limits(body_grace_s=0.05, header_timeout_s=0.05, keep_alive_s=0.05)
     site = serve(handle=waiting.append, limits=limits)
-    client = site.connect().send(HEAD + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-    site.wait_until(lambda: waiting)
+    data = HEAD + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    client = asked_in_time(site.connect, data, waiting)
     start = site.loop.now()
     site.wait_until(lambda: site.loop.now() > start + 0.3)
     assert waiting[0].body_error is None

@@ -1,6 +1,5 @@
 """The WSGI face: PEP 3333 as an application sees it, and what a client gets of it."""
 
-import gc
 import io
 import sys
 import threading
@@ -9,7 +8,6 @@ from wsgiref.validate import validator
 import pytest
 
 from greenwire.http import wsgi
-from greenwire.http.connection import HTTPConnection
 from greenwire.http.request import Request
 from greenwire.http.wsgi import environ_of
 
@@ -110,28 +108,29 @@ def test_http_1_0_is_told(serve):
     assert site.connect().send(b"GET / HTTP/1.0\r\n\r\n").answer().body == b"HTTP/1.0"
 
 
-def kept():
-    """What open connections keep for their next request."""
-    found = [thing for thing in gc.get_objects() if isinstance(thing, HTTPConnection)]
-    return [connection.kept for connection in found if not connection._transport.is_closing()]
+def kept(site):
+    """What its open connections keep for their next request."""
+    return site.loop.ask(lambda: [connection.kept for connection in site.server.connections])
 
 
 def test_an_idle_connection_keeps_no_long_fields(serve):
-    client = serve(app=app_of(lambda environ: environ["HTTP_X"].encode())).connect()
+    site = serve(app=app_of(lambda environ: environ["HTTP_X"].encode()))
+    client = site.connect()
     for _ in range(3):
         long = "x" * 20_000
         assert client.send(f"GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n".encode()).answer().body == long.encode()
-        assert kept() == [None]
+        assert kept(site) == [None]
 
 
 def test_what_a_client_repeats_is_kept_also_over_a_request_with_a_body(serve):
-    client = serve(app=app_of(lambda environ: environ["HTTP_X"].encode())).connect()
+    site = serve(app=app_of(lambda environ: environ["HTTP_X"].encode()))
+    client = site.connect()
     for _ in range(2):
         assert client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n").answer().body == b"1"
-    [ground] = kept()
+    [ground] = kept(site)
     assert client.send(f"{POST}X: 2\r\nContent-Length: 1\r\n\r\nx".encode()).answer().body == b"2"
     assert client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n").answer().body == b"1"
-    assert kept() == [ground]
+    assert kept(site) == [ground]
 
 
 def test_long_names_of_fields_are_not_remembered():

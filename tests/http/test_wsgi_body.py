@@ -1,6 +1,7 @@
 """``wsgi.input``, and back-pressure in both directions."""
 
 import io
+import socket
 import threading
 
 import pytest
@@ -214,9 +215,9 @@ def test_an_upload_that_nobody_reads_is_not_buffered(serve):
 
     site = serve(app=app, limits=Limits(body_buffer_bytes=10_000, pipelined_bytes=10_000, body_grace_s=0.3))
     client = site.connect()
-    size = 30_000_000
-    client.send(f"{POST}Content-Length: {size}\r\n\r\n".encode())
-    sender = threading.Thread(target=client.send, args=(bytes(size),))
+    size, begun = 30_000_000, 20_000  # more than enough to be paused for, in one piece with the head: before that
+    client.send(f"{POST}Content-Length: {size}\r\n\r\n".encode() + bytes(begun))  # the client would have to hurry
+    sender = threading.Thread(target=client.send, args=(bytes(size - begun),))
     sender.start()
     assert began.wait(20)
     [connection] = site.server.connections
@@ -246,7 +247,9 @@ def test_a_slow_reader_keeps_the_application_waiting(serve):
 
     limits = Limits(response_buffer_bytes=262_144)
     site = serve(app=app, limits=limits)
-    client = site.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    client = site.connect()
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # else it is the system that sets its bounds
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     site.wait_until(lambda: site.server.connections)
     [connection] = site.server.connections
     received, highest = 0, 0
