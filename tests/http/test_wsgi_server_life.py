@@ -112,6 +112,7 @@ def test_the_grace_has_an_end():
 def test_in_a_green_thread_signals_belong_to_whoever_runs_the_loop():
     with Process(SCRIPT, "in_green_thread") as process, Connection(process.port) as client:
         assert client.get("/").status == 200
+        process.wait_until_asleep()
         process.signal(signal.SIGINT)
         assert process.wait() != 0
     assert "KeyboardInterrupt" in process.err
