@@ -608,6 +608,10 @@ def test_an_answer_to_a_connection_that_was_aborted_in_the_same_turn(serve, capl
     assert caplog.records == []
 
 
+def is_of(site, thing):
+    return isinstance(thing, HTTPConnection) and thing.server is site.server
+
+
 def test_closed_connections_leave_no_garbage(serve):
     """They are freed when they close, not when the collector comes by."""
     site = serve(handle=echo_target)
@@ -619,7 +623,7 @@ def test_closed_connections_leave_no_garbage(serve):
             client.get()
             client.close()
         site.wait_until_empty()
-        site.wait_until(lambda: not any(isinstance(thing, HTTPConnection) for thing in gc.get_objects()))
+        site.wait_until(lambda: not any(is_of(site, thing) for thing in gc.get_objects()))
     finally:
         gc.enable()
 
