@@ -1,5 +1,7 @@
 """The head of an answer: what is encoded, and what is remembered of it."""
 
+from email.utils import formatdate
+
 import pytest
 
 from greenwire.http import response
@@ -60,3 +62,78 @@ def test_lengths():
     for bad in (["5", "6"], ["-1"], ["+1"], ["1_0"], ["²"], [""]):
         with pytest.raises(ValueError, match="Content-Length"):
             response.encode([("Content-Length", length) for length in bad])
+
+
+def test_no_length_is_a_length():
+    assert response.encode([("Content-Length", "0")]).length == 0
+
+
+def test_names_are_remembered_within_bounds(monkeypatch):
+    monkeypatch.setattr(response, "_NAMES_KEPT", 2)
+    for _ in range(2):
+        response.encode([("TE", "trailers"), ("X-A", "1"), ("X-B", "2"), ("X-C", "3")])
+    assert response._NAMES == {"TE": "te", "X-A": ""}
+
+
+@pytest.mark.parametrize(("length", "kept"), [(256, 1), (257, 0)])
+def test_a_line_is_remembered_up_to_a_length(length, kept):
+    response.encode([("X-A", "x" * (length - len("X-A: \r\n")))])
+    assert len(response._LINES_JUDGED) == kept
+
+
+class Clock:
+    """What the time is, and how often a date was made of it."""
+
+    def __init__(self) -> None:
+        self.now = 784_111_777.0
+        self.made: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def make(self, second: float, usegmt: bool) -> str:
+        self.made.append(second)
+        return formatdate(second, usegmt=usegmt)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(response, "time", clock)
+    monkeypatch.setattr(response, "formatdate", clock.make)
+    monkeypatch.setattr(response._Own, "until", 0.0)
+    return clock
+
+
+def date_of(**noted):
+    fields = response.encode([])
+    for name, value in noted.items():
+        setattr(fields, name, value)
+    head = response.head(b"HTTP/1.1 200 OK\r\n", fields, b"")
+    lines = head.decode().split("\r\n")
+    return next((line for line in lines if line.startswith("Date:")), None)
+
+
+def test_the_date_is_the_one_of_rfc_9110(clock):  # 5.6.7 has this very example
+    assert date_of() == "Date: Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_a_date_is_made_once_a_second(clock):
+    first = clock.now
+    for moment in (first, first + 0.5, first + 0.999):
+        clock.now = moment
+        assert date_of() == "Date: Sun, 06 Nov 1994 08:49:37 GMT"
+    clock.now = first + 1
+    assert date_of() == date_of(named=True) == "Date: Sun, 06 Nov 1994 08:49:38 GMT"
+    assert clock.made == [first, first + 1]
+
+
+def test_the_date_follows_a_clock_that_is_set_back(clock):
+    date_of()
+    clock.now -= 0.001
+    assert date_of() == "Date: Sun, 06 Nov 1994 08:49:36 GMT"
+
+
+def test_a_date_is_made_for_an_answer_with_a_server_of_its_own(clock):
+    assert date_of(named=True) == "Date: Sun, 06 Nov 1994 08:49:37 GMT"
+    assert date_of(dated=True) is None
