@@ -17,6 +17,7 @@ demo: $(MARKS)/run $(MARKS)/npm
 
 test: $(MARKS)/test $(MARKS)/npm browser servers
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/pytest
 

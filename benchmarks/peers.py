@@ -38,9 +38,7 @@ class Peer:
     def version(self) -> str | None:
         """What is installed, or None."""
         try:
-            done = subprocess.run(
-                self.probe, env=self.environ(), capture_output=True, text=True, timeout=PROBE_LIMIT_S
-            )
+            done = subprocess.run(self.probe, env=self.environ(), capture_output=True, text=True, timeout=PROBE_LIMIT_S)
         except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

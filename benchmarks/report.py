@@ -1,6 +1,6 @@
 """Turns the runner's results into a page with plots.
 
-    python benchmarks/report.py [RESULTS.json] [--page docs/benchmarks.md]
+python benchmarks/report.py [RESULTS.json] [--page docs/benchmarks.md]
 """
 
 from __future__ import annotations

@@ -56,9 +56,7 @@ OPTIONS = {
     "ws_compression": "whether WebSocket messages are compressed (permessage-deflate)",
     "cookie": "a cookie with the session's id: its name, or a dict with `name` and attributes",
 }
-RUN_OPTIONS = {
-    row.name: (f"`{row.shown_default or repr(row.default)}`", row.help) for row in rows_of(RunOptions)
-}
+RUN_OPTIONS = {row.name: (f"`{row.shown_default or repr(row.default)}`", row.help) for row in rows_of(RunOptions)}
 ERRORS = [
     value
     for value in vars(greenwire.errors).values()

@@ -176,9 +176,7 @@ class Site:
             handle = Gateway(app, self.runner, self.loop, limits, **options).handle
 
         def make():
-            return HTTPConnection(
-                self.loop, limits, handle, self.server, quiet, lambda *line: self.access.append(line)
-            )
+            return HTTPConnection(self.loop, limits, handle, self.server, quiet, lambda *line: self.access.append(line))
 
         self.server = Server(self.loop, self.sockets, make, limits, quiet, self._context, **self._of_server)
         self.server.start()

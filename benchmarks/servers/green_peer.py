@@ -1,7 +1,7 @@
 """Green threads of one package: the small costs, measured here, or a TCP echo server to be measured from outside.
 
-    green_peer.py PACKAGE costs          prints a JSON object: name to µs
-    green_peer.py PACKAGE echo [TIMEOUT] serves until it is ended; each ``recv`` has that timeout
+green_peer.py PACKAGE costs          prints a JSON object: name to µs
+green_peer.py PACKAGE echo [TIMEOUT] serves until it is ended; each ``recv`` has that timeout
 """
 
 from __future__ import annotations

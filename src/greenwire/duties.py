@@ -175,9 +175,7 @@ class Duties:
             if self._meter is not None:
                 self._meter.drain()
             engines = service.engines.values()
-            self._drain = Drain(
-                service.loop, service.server, engines, self._limits.drain_s, lambda: self.stop(service)
-            )
+            self._drain = Drain(service.loop, service.server, engines, self._limits.drain_s, lambda: self.stop(service))
 
     def stop(self, service: Served) -> None:
         """Stop it gracefully: a second time would not be graceful."""

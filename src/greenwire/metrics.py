@@ -207,9 +207,7 @@ def _write(path: Path, text: str) -> None:
 def check() -> None:
     """Raise :class:`ConfigurationError` where the library is missing."""
     if find_spec("prometheus_client") is None:  # not imported here: it looks at the environment when it is
-        raise ConfigurationError(
-            "metrics needs the package prometheus-client: pip install 'greenwire[metrics]'"
-        )
+        raise ConfigurationError("metrics needs the package prometheus-client: pip install 'greenwire[metrics]'")
 
 
 def exposition(figures: Figures, *, alone: bool) -> tuple[str, bytes]:

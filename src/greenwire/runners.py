@@ -141,9 +141,7 @@ class ThreadRunner:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def background(
-        self, fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> threading.Thread:
+    def background(self, fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> threading.Thread:
         return start_thread(fn, args, kwargs)
 
     def busy(self) -> int:
@@ -176,9 +174,7 @@ class ThreadRunner:
             self._give_birth(worker)
 
     def _give_birth(self, worker: "_Worker") -> None:
-        thread = threading.Thread(
-            target=self._work, args=(worker,), name=f"{self._name}-{self._born}", daemon=True
-        )
+        thread = threading.Thread(target=self._work, args=(worker,), name=f"{self._name}-{self._born}", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the machine gives no more: what runs will take the items in its turn

@@ -191,9 +191,7 @@ class Server:
         self._on_request = SiteGateway(
             site, self._runner, loop, limits, new_waiter=GreenWaiter, manner=manner, on_stop=self._stop_gracefully
         ).handle
-        self._connections = Connections(
-            loop, [self._listening], self._connection, limits, self._quiet, self._tls
-        )
+        self._connections = Connections(loop, [self._listening], self._connection, limits, self._quiet, self._tls)
 
     def _connection(self) -> HTTPConnection:
         return HTTPConnection(

@@ -32,7 +32,11 @@ class Command(Process):
         return children(self.popen.pid)
 
     def wait_for_workers(
-        self, count: int, *, without: set[int] = frozenset(), timeout_s: float = TIMEOUT_S  # type: ignore[assignment]
+        self,
+        count: int,
+        *,
+        without: set[int] = frozenset(),
+        timeout_s: float = TIMEOUT_S,  # type: ignore[assignment]
     ) -> set[int]:
         """Wait until so many processes are below the supervisor, none of them among *without*."""
 

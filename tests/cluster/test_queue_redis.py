@@ -402,9 +402,9 @@ def published(server):
 )
 @pytest.mark.parametrize("options", [{}, {"room": "r"}, {"room": ["r", 7]}, {"skip_sid": "s", "namespace": "/n"}])
 def test_our_emits_are_its_own_but_for_the_host(server, emitter, published, data, options, emitting):
-    emitting(server.url).emit("e\"v", data, **options)
+    emitting(server.url).emit('e"v', data, **options)
     ours = published()
-    emitter.emit("e\"v", data, **{"namespace": "/", **options})
+    emitter.emit('e"v', data, **{"namespace": "/", **options})
     theirs = published()
     ours, theirs = json.loads(ours), json.loads(theirs)
     assert list(ours) == list(theirs), "the same keys, in the same order"

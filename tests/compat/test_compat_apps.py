@@ -237,7 +237,7 @@ def test_uploads_in_binary_events_of_a_gevent_application(app: Running, under: s
     name = client.call("start upload", ("picture", len(content)), timeout=10)
     for offset in range(0, len(content), piece):
         assert client.call("write", (name, offset, content[offset : offset + piece]), timeout=10)
-    assert sum(reply["bytes"] for reply, in written.wait_for(11)) == len(content)
+    assert sum(reply["bytes"] for (reply,) in written.wait_for(11)) == len(content)
     assert client.call("finish", name, timeout=10) == hashlib.sha256(content).hexdigest()
     client.emit("download", (name, 400_000))
     assert b"".join(files.wait_for(1)[0][0]["pieces"]) == content

@@ -70,9 +70,7 @@ def test_the_handshake_of_a_websocket(site):
         assert client.handshake()["upgrades"] == []
 
 
-@pytest.mark.parametrize(
-    ("options", "upgrades"), [({"allow_upgrades": False}, []), ({"transports": ["polling"]}, [])]
-)
+@pytest.mark.parametrize(("options", "upgrades"), [({"allow_upgrades": False}, []), ({"transports": ["polling"]}, [])])
 def test_upgrades_are_offered_where_they_are_allowed(options, upgrades):
     with Site(make(**options)) as site, Polling(site.port) as polling:
         assert polling.handshake()["upgrades"] == upgrades

@@ -15,9 +15,7 @@ def polled(session):
 
 def session_for(payload_packets):
     ignore = lambda *_: None  # noqa: E731
-    return Session(
-        "sid", DEFAULT, wake=ignore, on_pong=ignore, on_closed=ignore, payload_packets=payload_packets
-    )
+    return Session("sid", DEFAULT, wake=ignore, on_pong=ignore, on_closed=ignore, payload_packets=payload_packets)
 
 
 @pytest.mark.parametrize(("number", "sizes"), [(15, [15]), (16, [16]), (17, [16, 1]), (40, [16, 16, 8])])

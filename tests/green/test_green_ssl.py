@@ -169,12 +169,8 @@ def test_close_wakes_the_one_that_reads(pair, contexts):
 
 
 def test_wrap_ssl_heeds_what_it_is_told(pair, certificate):
-    server = green.spawn(
-        green.wrap_ssl, pair[0], certfile=certificate[0], keyfile=certificate[1], server_side=True
-    )
-    client = green.wrap_ssl(
-        pair[1], cert_reqs=ssl.CERT_REQUIRED, ca_certs=certificate[0], server_hostname="localhost"
-    )
+    server = green.spawn(green.wrap_ssl, pair[0], certfile=certificate[0], keyfile=certificate[1], server_side=True)
+    client = green.wrap_ssl(pair[1], cert_reqs=ssl.CERT_REQUIRED, ca_certs=certificate[0], server_hostname="localhost")
     with client, server.wait(LONG_S) as served:
         served.sendall(b"hi")
         assert client.recv(10) == b"hi"

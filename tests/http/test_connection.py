@@ -314,9 +314,7 @@ def test_collect_hears_of_malformed_chunks(serve):
 
     def handle(exchange):
         waiting.append(exchange)
-        exchange.collect(
-            100, lambda body, error: (heard.append(error), exchange.respond(error.status, [], b"no"))
-        )
+        exchange.collect(100, lambda body, error: (heard.append(error), exchange.respond(error.status, [], b"no")))
 
     site = serve(handle=handle)
     client = site.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")

@@ -118,12 +118,20 @@ WHAT = {
     "a very long port": ([(N, "9" * 5_000)], "http://inner:8000", "10.0.0.9 8000"),
     "the nearest proxy's word": ([(P, "http, https"), *xff("203.0.113.9")], "https://inner:8000", "inner 8000"),
     "the same hop's word": (
-        [(P, "http, https, http"), *xff("6.6.6.6, 203.0.113.9, 10.0.0.2")], "https://inner:8000", "inner 8000"
+        [(P, "http, https, http"), *xff("6.6.6.6, 203.0.113.9, 10.0.0.2")],
+        "https://inner:8000",
+        "inner 8000",
     ),
-    "Forwarded": ([(F, 'for=203.0.113.9;proto=https;host="example.com:8443"')], "https://example.com:8443",
-                  "example.com 8443"),
-    "Forwarded, forged left": ([(F, "proto=https;host=evil.com, for=203.0.113.9")], "http://inner:8000",
-                               "10.0.0.9 8000"),
+    "Forwarded": (
+        [(F, 'for=203.0.113.9;proto=https;host="example.com:8443"')],
+        "https://example.com:8443",
+        "example.com 8443",
+    ),
+    "Forwarded, forged left": (
+        [(F, "proto=https;host=evil.com, for=203.0.113.9")],
+        "http://inner:8000",
+        "10.0.0.9 8000",
+    ),
     "Forwarded, hidden": ([(F, "for=_x;proto=https")], "https://inner:8000", "inner 8000"),
 }
 

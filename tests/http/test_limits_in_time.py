@@ -1,6 +1,5 @@
 """Slow and hostile clients: deadlines, refusals as a client sees them, and garbage."""
 
-
 import socket
 
 import pytest
@@ -224,6 +223,7 @@ def _site(serve):
         _sites.clear()
         _sites[serve] = serve(handle=hello, limits=Limits(close_timeout_s=0.5))
     return _sites[serve]
+
 
 def test_idle_connections_hold_no_requests_bytes(serve):
     """An idle connection keeps nothing of what it has received."""

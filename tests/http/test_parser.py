@@ -306,7 +306,9 @@ WHOLE = (
     + b"5;x=y\r\nhello\r\n4\r\n\r\n\r\n\r\n0\r\nT: v\r\n\r\n"
     + b"POST / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 3\r\n\r\nabc"
     + b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-    + b"DELETE /end HTTP/1.1\r\nHost: a\r\nX: " + b"v" * 50 + b"\r\nConnection: close\r\n\r\n"
+    + b"DELETE /end HTTP/1.1\r\nHost: a\r\nX: "
+    + b"v" * 50
+    + b"\r\nConnection: close\r\n\r\n"
 )
 
 

@@ -216,9 +216,7 @@ def test_a_context(certificate):
 
 def test_a_context_that_asks_for_certificates(certificate):
     assert server_context(certificate.cert, certificate.key, ca_certs=certificate.cert).verify_mode == ssl.CERT_OPTIONAL
-    context = server_context(
-        certificate.cert, certificate.key, ca_certs=certificate.cert, cert_reqs=ssl.CERT_REQUIRED
-    )
+    context = server_context(certificate.cert, certificate.key, ca_certs=certificate.cert, cert_reqs=ssl.CERT_REQUIRED)
     assert context.verify_mode == ssl.CERT_REQUIRED
 
 

@@ -284,5 +284,3 @@ def test_accepted_sockets_do_not_delay(serve):
 
     serve(handle=handle).connect().get()
     assert found[0]
-
-

@@ -58,9 +58,7 @@ def test_alpn(serve, context, certificate):
 
 
 def test_client_certificates_are_demanded(serve, certificate):
-    context = server_context(
-        certificate.cert, certificate.key, ca_certs=certificate.cert, cert_reqs=ssl.CERT_REQUIRED
-    )
+    context = server_context(certificate.cert, certificate.key, ca_certs=certificate.cert, cert_reqs=ssl.CERT_REQUIRED)
     site = serve(handle=hello, context=context)
     anonymous = ssl.create_default_context(cafile=certificate.cert)
     anonymous.maximum_version = ssl.TLSVersion.TLSv1_2  # in 1.3 the client learns of the refusal only later

@@ -84,7 +84,7 @@ def test_binary_packets():
         '52-["a",{"x":[{"_placeholder":true,"num":0},"t",{"_placeholder":true,"num":1}]}]',
         [b"\x01", b"\x02"],
     )
-    assert packet.payload == b'4' + wire(packet)[0].encode() + b"\x1ebAQ==\x1ebAg=="
+    assert packet.payload == b"4" + wire(packet)[0].encode() + b"\x1ebAQ==\x1ebAg=="
     assert wire(ack_encoder(Json)("/n", [b"x"], 3)) == ('61-/n,3[{"_placeholder":true,"num":0}]', [b"x"])
 
 
@@ -162,7 +162,7 @@ def test_packets_from_clients(text, packet):
         '5x-["a"]',
         '5٣-["a"]',
         '500001-["a"]',
-        '5' + "9" * 100 + '-["a"]',
+        "5" + "9" * 100 + '-["a"]',
         '51.5-["a"]',
         '21-["a"]',
         "01-",
@@ -304,7 +304,6 @@ def test_acknowledgements_come_back(args, ack_id):
     assert packet.type == (BINARY_ACK if packet.attachments else ACK)
 
 
-
 @dataclass
 class Point:
     x: Any
@@ -437,9 +436,7 @@ def test_a_list_that_holds_itself_is_an_error():
 
 # --- garbage
 
-PIECES = st.sampled_from(
-    [*'0123456789-,/?[]{}"a:\\', "null", '["a"]', '{"_placeholder":true,"num":0}', "/foo,", "1-"]
-)
+PIECES = st.sampled_from([*'0123456789-,/?[]{}"a:\\', "null", '["a"]', '{"_placeholder":true,"num":0}', "/foo,", "1-"])
 
 
 @settings(max_examples=1000)

@@ -106,9 +106,7 @@ class Nginx(_Front):
         self._command = needed("nginx")
         super().__init__()
         self._file = folder / "nginx.conf"
-        self._file.write_text(
-            _NGINX.format(user=getuser(), folder=folder, upstream=upstream, port=self.port)
-        )
+        self._file.write_text(_NGINX.format(user=getuser(), folder=folder, upstream=upstream, port=self.port))
 
     def __enter__(self) -> "Nginx":
         self._run([self._command, "-c", str(self._file), "-e", "stderr"], NGINX=f"{self._listening.fileno()};")

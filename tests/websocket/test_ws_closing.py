@@ -284,9 +284,7 @@ def test_the_server_s_own_failure_while_it_closes_is_no_second_close_frame(net):
 def on_nonet(quick, scenario, limits=LIMITS, **kind):
     async def whole():
         transport, owner = NoNet(**kind), Owner()
-        connection = WebSocketConnection(
-            quick.loop, transport, limits, b"", b"", owner.receive, owner.is_closed
-        )
+        connection = WebSocketConnection(quick.loop, transport, limits, b"", b"", owner.receive, owner.is_closed)
         transport.writes.clear()
         connection.start()
         await scenario(connection, transport, owner)

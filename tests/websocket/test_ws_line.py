@@ -254,9 +254,7 @@ def test_nothing_is_left_of_slow_clients_that_came_and_went(quick):
         for n in range(1_000):
             transport, owner = Tight(), Owner()
             alive.add(owner)
-            connection = WebSocketConnection(
-                quick.loop, transport, PATIENT, b"", b"", owner.receive, owner.is_closed
-            )
+            connection = WebSocketConnection(quick.loop, transport, PATIENT, b"", b"", owner.receive, owner.is_closed)
             for _ in range(2):
                 connection.write(binary_frame(bytes(5_000)))
                 connection.flush()

@@ -142,9 +142,7 @@ def test_a_pause_holds_what_was_read_and_keeps_the_order(quick):
         transport.feed(frame(TEXT, "1"))
         connection.pause()
         connection.pause()
-        transport.feed(
-            frame(TEXT, "2") + frame(BINARY, b"3") + frame(TEXT, "4", fin=False) + frame(CONTINUATION, "4")
-        )
+        transport.feed(frame(TEXT, "2") + frame(BINARY, b"3") + frame(TEXT, "4", fin=False) + frame(CONTINUATION, "4"))
         assert owner.messages == ["1"]
         assert transport.events == ["pause"]
         connection.resume()

@@ -94,9 +94,7 @@ class ClusterAdapter:
 
     # --- sending
 
-    def broadcast(
-        self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None
-    ) -> int:
+    def broadcast(self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None) -> int:
         found = self.local.broadcast(packet, audience, ack_id, callback)
         if found == 1 and self._is_for_one_of_ours(audience):
             return found

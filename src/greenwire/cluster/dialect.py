@@ -100,9 +100,7 @@ def emit(
     return head + _dumps(rest)[1:]
 
 
-def _event_of(
-    packet: Outgoing, read: Callable[[list[str | bytes]], Packet]
-) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+def _event_of(packet: Outgoing, read: Callable[[list[str | bytes]], Packet]) -> tuple[bytes, bytes, tuple[bytes, ...]]:
     """The name of an event, its arguments as JSON, and its attachments."""
     if isinstance(packet, OutgoingBinary):
         packet = event_encoder(_JSON)("/", read([b64decode(packet.parts[0][1:])]).data)

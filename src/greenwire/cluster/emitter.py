@@ -28,9 +28,7 @@ class Emitter:
         self._broker = broker
         self._host_id = uuid4().hex
 
-    def broadcast(
-        self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None
-    ) -> int:
+    def broadcast(self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None) -> int:
         self.broadcast_special(packet, audience, ack_id, callback, ORDINARY)
         return 1
 

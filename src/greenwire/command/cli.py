@@ -133,9 +133,7 @@ for _each in (run, check):
     main.add_command(_with_settings(_each))
 
 
-def _settings(
-    app: str | None, config: str | None, given: dict[str, Any]
-) -> tuple[Configuration, CommandOptions, str]:
+def _settings(app: str | None, config: str | None, given: dict[str, Any]) -> tuple[Configuration, CommandOptions, str]:
     """What is to be served, and how. What will not do is a usage error."""
     rows = {_parameter(row): row.key for row in table()}
     by_key = {rows[name]: value for name, value in given.items()}

@@ -225,9 +225,7 @@ class Engine:
             return
         exchange.on_abandoned = session.poll_abandoned
         try:
-            session.poll_arrives(
-                lambda payload: self._reply(exchange, payload, self._cors_headers(exchange.request))
-            )
+            session.poll_arrives(lambda payload: self._reply(exchange, payload, self._cors_headers(exchange.request)))
         except Conflict:
             self._refuse(exchange, BAD_REQUEST)
         if peer.on_poll is not None:
@@ -243,9 +241,7 @@ class Engine:
             self.options.max_http_buffer_size, lambda body, error: self._posted(exchange, peer, body, error)
         )
 
-    def _posted(
-        self, exchange: Exchange, peer: Peer, body: bytes | None, error: RemoteProtocolError | None
-    ) -> None:
+    def _posted(self, exchange: Exchange, peer: Peer, body: bytes | None, error: RemoteProtocolError | None) -> None:
         peer.posting = False
         if body is None:  # too large: this POST is refused, the session lives on. Or the client went away.
             exchange.respond(error.status if error else 400, self._cors_headers(exchange.request))

@@ -200,9 +200,7 @@ class Surroundings:
         self._request = vars(request)
         self._makes_app_contexts = type(app).app_context is not flask.Flask.app_context  # of a kind of its own
 
-    def context(
-        self, managed: bool, member: Member, message: str | None, args: tuple[Any, ...]
-    ) -> RequestContext:
+    def context(self, managed: bool, member: Member, message: str | None, args: tuple[Any, ...]) -> RequestContext:
         """A context for one event."""
         if LIGHT:
             return (EventContext if managed else OpeningContext)(self, member, message, args)

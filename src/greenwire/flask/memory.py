@@ -122,9 +122,7 @@ class InlineLoop:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def background(
-        self, fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> threading.Thread:
+    def background(self, fn: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> threading.Thread:
         return start_thread(fn, args, kwargs)
 
     def busy(self) -> int:

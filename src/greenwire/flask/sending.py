@@ -63,9 +63,7 @@ class Sending:
         special = None
         if except_ or volatile or timeout is not None or on_timeout is not None or ignore_queue:
             special = _special(except_, volatile, timeout, on_timeout, callback, member, ignore_queue)
-        self._core.emit(
-            event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback, special=special
-        )
+        self._core.emit(event, *spread(args), to=to, skip=skip, namespace=namespace, callback=callback, special=special)
 
     def reply(self, member: Member, event: str, args: tuple[Any, ...]) -> None:
         """Send to the one client *member*."""
@@ -112,9 +110,7 @@ class Sending:
         """
         return self.request(event, args, namespace, to or room, timeout)
 
-    def request(
-        self, event: str, args: tuple[Any, ...], namespace: str | None, to: Room | None, timeout: float
-    ) -> Any:
+    def request(self, event: str, args: tuple[Any, ...], namespace: str | None, to: Room | None, timeout: float) -> Any:
         """:meth:`call`, with *args* in one: a star in a call costs each green thread that waits in it 0.4 KB."""
         if not to:
             raise ConfigurationError("Cannot use call() to broadcast: give to=, the sid of one client")

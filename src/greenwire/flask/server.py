@@ -209,9 +209,7 @@ class ServerFace:
 
     # --- the rest
 
-    def handle_request(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def handle_request(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request on the Socket.IO path, as a WSGI application."""
         return answer(self._socketio, environ, start_response)
 

@@ -60,9 +60,7 @@ AREAS = {
     "selectors": Area(
         {"selectors": ("DefaultSelector", "SelectSelector", "PollSelector", "EpollSelector")}, green_selectors
     ),
-    "os": Area(
-        {"os": ("read", "write", "waitpid", "wait", "wait3", "wait4", "waitid", "system", "popen")}, green_os
-    ),
+    "os": Area({"os": ("read", "write", "waitpid", "wait", "wait3", "wait4", "waitid", "system", "popen")}, green_os),
     "subprocess": Area({"subprocess": ("Popen",)}, green_subprocess),
 }
 

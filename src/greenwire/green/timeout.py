@@ -43,9 +43,7 @@ class Timeout(BaseException):
         self.cancel()
         if self.seconds is not None:
             hub = current_hub()
-            self._timer = hub.aio.call_later(
-                max(self.seconds, 0), self._fire, hub, identity(), context=hub.context
-            )
+            self._timer = hub.aio.call_later(max(self.seconds, 0), self._fire, hub, identity(), context=hub.context)
 
     def cancel(self) -> None:
         """Stop the time."""

@@ -71,9 +71,7 @@ class Exchange:
     _silent: bool  # no body is sent, whatever is written
     _left: int | None  # of the Content-Length
 
-    def __init__(
-        self, connection: "HTTPConnection", request: Request, wants_upgrade: bool, now: float
-    ) -> None:
+    def __init__(self, connection: "HTTPConnection", request: Request, wants_upgrade: bool, now: float) -> None:
         self.connection = connection
         self.request = request
         self.wants_upgrade = wants_upgrade

@@ -316,9 +316,7 @@ class RequestParser:
         except RemoteProtocolError as error:
             self._error = error
             raise
-        self.request = Request(
-            method, target, path, query, version, headers, self._peer, self._local, self._scheme
-        )
+        self.request = Request(method, target, path, query, version, headers, self._peer, self._local, self._scheme)
 
     def _take_headers(self) -> list[tuple[str, str]]:
         fields, self._fields = self._fields, []  # from here on trailers, which nobody reads

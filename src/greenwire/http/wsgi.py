@@ -195,9 +195,7 @@ class Gateway:
                 self._close(result, exchange)
 
     def _failed(self, exchange: Exchange, answer: WSGIAnswer, error: BaseException) -> None:
-        log.error(
-            "the application failed at %s %s", exchange.request.method, exchange.request.target, exc_info=error
-        )
+        log.error("the application failed at %s %s", exchange.request.method, exchange.request.target, exc_info=error)
         text = "".join(traceback.format_exception(error)) if self._debug else "Internal Server Error\n"
         answer.fail(500, text)
 

@@ -68,9 +68,7 @@ class WSGIAnswer:
 
     _alive: bool  # what we have been told, behind a wait
 
-    def __init__(
-        self, exchange: Exchange, loop: Loop, limits: Limits, new_waiter: Callable[[], Waiter]
-    ) -> None:
+    def __init__(self, exchange: Exchange, loop: Loop, limits: Limits, new_waiter: Callable[[], Waiter]) -> None:
         self._exchange = exchange
         self._limits = limits
         self._loop = loop

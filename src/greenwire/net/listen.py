@@ -169,8 +169,7 @@ def _resolve(host: str | None, port: int) -> list[_Address]:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a host name"
         raise BindError(
-            f"cannot listen on {host!r}: the name cannot be resolved ({reason}); "
-            "use an address such as 127.0.0.1"
+            f"cannot listen on {host!r}: the name cannot be resolved ({reason}); use an address such as 127.0.0.1"
         ) from None
     addresses = [(family, _scoped(name)) for family, _, _, _, name in found if family in _FAMILIES]
     return list(dict.fromkeys(addresses))
@@ -208,9 +207,7 @@ def _listen_all(host: str | None, addresses: list[_Address], port: int, backlog:
     return sockets
 
 
-def _listen_tcp(
-    host: str | None, family: socket.AddressFamily, address: str, port: int, backlog: int
-) -> socket.socket:
+def _listen_tcp(host: str | None, family: socket.AddressFamily, address: str, port: int, backlog: int) -> socket.socket:
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)

@@ -78,9 +78,7 @@ def _line(data: bytes) -> Header | None:
         raise RemoteProtocolError("the PROXY line is malformed")
     source, destination, source_port, destination_port = words[2:]
     v6 = words[1] == "TCP6"
-    return Header(
-        end + 2, (_ip(source, v6), _port(source_port)), (_ip(destination, v6), _port(destination_port))
-    )
+    return Header(end + 2, (_ip(source, v6), _port(source_port)), (_ip(destination, v6), _port(destination_port)))
 
 
 def _ip(text: str, v6: bool) -> str:

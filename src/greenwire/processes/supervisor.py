@@ -258,9 +258,7 @@ class Supervisor:
         self._serial += 1
         ours, theirs = socket.socketpair()
         share = Share(self._shares, number)
-        worker = Worker(
-            number, self.count, self._directory, self._serial, self._sockets, self._extra, share, theirs
-        )
+        worker = Worker(number, self.count, self._directory, self._serial, self._sockets, self._extra, share, theirs)
         try:
             pid = fork(partial(self._forget, ours), partial(self._serve, worker))
         except OSError:

@@ -60,9 +60,7 @@ class Seen(NamedTuple):
 class Adapter(Protocol):
     """What reaches clients. Nothing here waits."""
 
-    def broadcast(
-        self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None
-    ) -> int:
+    def broadcast(self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None) -> int:
         """Send *packet*. Returns 0 where it is certain that nobody gets it."""
 
     def broadcast_special(
@@ -103,9 +101,7 @@ class LocalAdapter:
 
     # --- sending
 
-    def broadcast(
-        self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None
-    ) -> int:
+    def broadcast(self, packet: Outgoing, audience: Audience, ack_id: int | None, callback: Callback | None) -> int:
         """Returns how many it went to."""
         space = self.spaces.get(audience.namespace)
         if space is None:

@@ -164,12 +164,7 @@ class Handlers:
 
     def accepts(self, namespace: str) -> bool:
         """Whether clients may connect to *namespace*: ``/`` always, others where something waits for them."""
-        return (
-            namespace in self._open
-            or namespace in self.functions
-            or namespace in self.classes
-            or ANY in self._open
-        )
+        return namespace in self._open or namespace in self.functions or namespace in self.classes or ANY in self._open
 
     def find(self, namespace: str, event: str) -> Handler | None:
         """The most specific handler; catch-alls do not get connect and disconnect."""

@@ -128,5 +128,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # a number or an array of numpy's
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no msgpack form")
-
-

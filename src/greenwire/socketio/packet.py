@@ -159,9 +159,7 @@ def decode(codec: Codec, text: str, max_attachments: int, max_ack_digits: int) -
         data = codec.loads(rest) if rest else None
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError("a packet's JSON is malformed") from error
-    packet = Packet(
-        kind, namespace or "/", int(ack_digits) if ack_digits else None, int(count) if binary else 0, data
-    )
+    packet = Packet(kind, namespace or "/", int(ack_digits) if ack_digits else None, int(count) if binary else 0, data)
     _check(packet, bool(rest))
     return packet
 
@@ -204,4 +202,3 @@ def _attachment(number: Any, attachments: list[bytes]) -> bytes:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(attachments):
         raise RemoteProtocolError("a placeholder names an attachment that does not exist")
     return attachments[number]
-

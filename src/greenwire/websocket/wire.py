@@ -83,6 +83,7 @@ def _share(request: WSUpgradeRequest) -> None:
 
 def new_protocol(listener: WSListener, max_frame_bytes: int) -> WSProtocol:
     """A protocol of a server, which tells *listener*; it takes its first request from :data:`REQUEST`."""
+
     def accept(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         _share(request)
         return WSUpgradeResponseWithListener(_SWALLOWED, listener)
