@@ -328,6 +328,45 @@ def test_a_pause_does_not_keep_the_peer_s_close_frame_away(quick):
     on_nonet(quick, scenario, PATIENT)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_what_was_held_when_the_peer_closes_counts(quick, again):
+    """However busy the owner is, and says that it is at each message."""
+
+    async def scenario(connection, transport, owner):
+        connection.pause()
+        if again:
+            owner.on_message = lambda message: connection.pause()
+        transport.feed(frame(TEXT, "one") + frame(TEXT, "two") + close(1000))
+        assert owner.messages == ["one", "two"]
+        assert owner.codes == [1000]
+        assert transport.events[-2:] == ["resume", "eof"]
+
+    on_nonet(quick, scenario, PATIENT)
+
+
+def test_what_waits_for_the_end_of_the_turn_ends_with_tcp(quick):
+    async def scenario(connection, transport, owner):
+        connection.write(text_frame(b"x"))
+        transport.protocol.connection_lost(None)
+        connection.flush()
+        assert transport.writes == []
+
+    on_nonet(quick, scenario)
+
+
+def test_what_comes_after_the_end_is_kept_nowhere(quick):
+    buffers = []
+
+    async def scenario(connection, transport, owner):
+        transport.feed(close(1000))
+        buffers.append(transport.protocol.get_buffer(1_000_000))
+        transport.feed(bytes(1_000_000))
+
+    for _ in range(2):
+        on_nonet(quick, scenario, PATIENT)
+    assert buffers[0] is buffers[1]
+
+
 def test_the_owner_may_close_in_the_midst_of_a_batch(quick):
     async def scenario(connection, transport, owner):
         owner.on_message = lambda message: connection.close(1000)

@@ -296,6 +296,21 @@ def test_a_close_frame_waits_behind_the_others(quick, end):
     on_slow(quick, scenario)
 
 
+def test_what_waits_at_the_end_still_leaves_a_part_at_a_time(quick):
+    async def scenario(connections, transports, owners):
+        connection, transport = connections[0], transports[0]
+        for _ in range(4):
+            connection.write(binary_frame(bytes(100_000)))
+            connection.flush()
+        transport.feed(frame(CLOSE))
+        for written in (2, 3, 4, 5):
+            transport.take()
+            assert len(transport.writes) == written
+        assert [answer.opcode for answer in parse(transport.output)] == [BINARY] * 4 + [CLOSE]
+
+    on_slow(quick, scenario)
+
+
 def test_tls_is_closed_behind_what_waits(quick):
     async def scenario(connections, transports, owners):
         connection, transport = connections[0], transports[0]
@@ -315,7 +330,8 @@ def test_what_http_has_left_over_goes_first(quick):
     """The transport has told HTTP that it is full, and does not say so again."""
 
     async def scenario():
-        transport, owner = Slow(), Owner()
+        transport, owner = Tight(), Owner()
+        transport.set_protocol(asyncio.BufferedProtocol())
         transport.write(b"x" * 1_000)
         connection = WebSocketConnection(quick.loop, transport, PATIENT, b"head", b"", owner.receive, owner.is_closed)
         connection.write(text_frame(b"y"))

@@ -1,6 +1,7 @@
 """What comes in, over a real connection: messages, control frames, and every way to break the protocol."""
 
 import asyncio
+import socket
 
 import pytest
 from wsnet import HEAD
@@ -204,7 +205,11 @@ def test_the_first_small_frame_after_a_big_one_gives_the_buffer_back_and_nothing
             assert inner.get_protocol() is first  # the next may be as big
         await client.send(frame(PONG))
         await net.until(lambda: inner.get_protocol() is not first)
-        assert len(inner.get_protocol().get_buffer(-1)) < 5_000
+        second = inner.get_protocol()
+        assert len(second.get_buffer(-1)) < 5_000
+        await client.send(frame(PING))
+        assert (await client.frame()).opcode == PONG
+        assert inner.get_protocol() is second  # once is enough
         for n in range(3):
             await client.send(frame(TEXT, f"{n}"), frame(BINARY, big.encode()), frame(TEXT, "after"))
         await net.until(lambda: len(owner.messages) == 11)
@@ -228,6 +233,29 @@ def test_a_big_fragment_gives_the_buffer_back_in_the_midst_of_a_message(net):
         await client.send(close(1000))
         assert await client.frame() == Frame(PONG, b"")
         assert (await client.frame()).opcode == CLOSE
+
+    net.run(scenario)
+
+
+def test_messages_go_to_whom_they_are_to_go_from_now_on(net):
+    async def scenario():
+        connection, client, owner = await net.open()
+        await client.send(frame(TEXT, "one"))
+        await net.until(lambda: owner.messages)
+        later = []
+        connection.listen(later.append)
+        await client.send(frame(TEXT, "two"), frame(BINARY, b"three"))
+        await net.until(lambda: len(later) == 2)
+        assert (owner.messages, later) == (["one"], ["two", b"three"])
+
+    net.run(scenario)
+
+
+def test_one_read_brings_no_more_than_the_limit_says(net):
+    async def scenario():
+        connection, _, _ = await net.open(Limits(receive_buffer_bytes=8_192))
+        sock = connection._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 8_192  # Linux doubles it
 
     net.run(scenario)
 

@@ -54,7 +54,36 @@ def test_each_turn_has_its_own_write(net):
     net.run(scenario)
 
 
+def test_frames_of_a_turn_leave_in_one_write_however_much_has_left_before(net):
+    async def scenario():
+        connection, client, _ = await net.open()
+        for n in range(20):
+            connection.write(binary_frame(bytes(10_000)))
+            connection.write(text_frame(b"a"))
+            assert len((await client.frame()).payload) == 10_000
+            assert await client.frame() == Frame(TEXT, b"a")
+            assert len(connection._transport.writes) == 2 + n
+
+    net.run(scenario)
+
+
 # --- slow readers
+
+
+def test_it_is_known_at_once_that_the_kernel_is_full(net):
+    """And not only when a transport's usual 64 KiB wait behind it."""
+
+    async def scenario():
+        connection, client, _ = await net.open(send_buffer=4_096)
+        while not connection.buffered_bytes:
+            connection.write(binary_frame(bytes(2_000)))
+            connection.flush()
+        assert connection.congested
+        while connection.congested:
+            await client.read()
+            await asyncio.sleep(0)
+
+    net.run(scenario)
 
 
 def test_a_slow_reader_is_cut_off_and_the_memory_stays_bounded(net):

@@ -366,7 +366,6 @@ class WebSocketConnection(WSListener):
         held, self._held = self._held, None
         for message in held or ():
             self._on_message(message)
-        self._held = None
 
     def _hold(self, message: str | bytes) -> None:
         if self._held is None:
