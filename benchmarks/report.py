@@ -30,6 +30,9 @@ WEAK_SPOTS = """\
   coalesce.
 - **Thousands of clients that all talk** cost more each, here as in Node: caches, and Python's collector, which looks at
   all that lives and keeps everybody waiting meanwhile; it starts seldom.
+- **At a fixed rate, handlers in threads**: where each message comes alone, the loop and a thread wake each other,
+  which is a third more CPU than Node needs. The p99 there is as much the machine's as the server's: repetitions of the
+  same row gave 0.3 to 4 ms for Greenwire and 0.5 to 7 ms for Node, so who is ahead changes from run to run.
 - **A bare WSGI application** is served about as often as by granian's Rust, in some runs less often; a Flask view more.
 - **Files under the green runner** are read and written in Python; in threads the kernel sends them.
 - **Two cores** that servers and load share with nobody but the kernel: differences below a tenth mean nothing.
