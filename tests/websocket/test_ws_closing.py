@@ -344,6 +344,17 @@ def test_what_was_held_when_the_peer_closes_counts(quick, again):
     on_nonet(quick, scenario, PATIENT)
 
 
+def test_the_owner_may_close_while_it_takes_what_was_held_when_the_peer_closed(quick):
+    async def scenario(connection, transport, owner):
+        connection.pause()
+        owner.on_message = lambda message: connection.close(1008)
+        transport.feed(frame(TEXT, "one") + frame(TEXT, "two") + close(1000))
+        assert owner.messages == ["one"]
+        assert [answer.close_code for answer in parse(transport.output)] == [1008]
+
+    on_nonet(quick, scenario, PATIENT)
+
+
 def test_what_waits_for_the_end_of_the_turn_ends_with_tcp(quick):
     async def scenario(connection, transport, owner):
         connection.write(text_frame(b"x"))

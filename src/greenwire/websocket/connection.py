@@ -365,7 +365,8 @@ class WebSocketConnection(WSListener):
         """The peer closes: what it has sent before counts, however busy the owner is."""
         held, self._held = self._held, None
         for message in held or ():
-            self._on_message(message)
+            if self.state in HEARS:  # the owner may close at any of them
+                self._on_message(message)
 
     def _hold(self, message: str | bytes) -> None:
         if self._held is None:
