@@ -30,6 +30,17 @@ def frames(*sizes: int) -> list[bytes]:
     return [bytes([n + 1]) * size for n, size in enumerate(sizes)]
 
 
+def leave(transport, sizes, written):
+    """Frames of *sizes* leave in writes of the sizes *written*."""
+    given = frames(*sizes)
+    transport.line.extend(given)
+    transport.line.advance()
+    assert [len(data) for data in transport.writes] == written
+    assert b"".join(transport.writes) == b"".join(given)
+    assert transport.line.empty
+    assert transport.line.waiting == 0
+
+
 @pytest.mark.parametrize(
     ("sizes", "written"),
     [
@@ -44,14 +55,7 @@ def frames(*sizes: int) -> list[bytes]:
     ],
 )
 def test_small_frames_are_joined(sizes, written):
-    transport = Transport()
-    given = frames(*sizes)
-    transport.line.extend(given)
-    transport.line.advance()
-    assert [len(data) for data in transport.writes] == written
-    assert b"".join(transport.writes) == b"".join(given)
-    assert transport.line.empty
-    assert transport.line.waiting == 0
+    leave(Transport(), sizes, written)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +68,7 @@ def test_small_frames_are_joined(sizes, written):
     ],
 )
 def test_what_is_encrypted_is_given_in_parts(sizes, written):
-    transport = Transport(tls=True)
-    given = frames(*sizes)
-    transport.line.extend(given)
-    transport.line.advance()
-    assert [len(data) for data in transport.writes] == written
-    assert b"".join(transport.writes) == b"".join(given)
-    assert transport.line.empty
-    assert transport.line.waiting == 0
+    leave(Transport(tls=True), sizes, written)
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -109,7 +109,7 @@ class ThreadWaiter:
 class CallbackWaiter(ThreadWaiter):
     """Of a coroutine or a callback. It keeps its place in the line, and looks from there who has *lock*.
 
-    A green thread of its own thread, which cannot run meanwhile? Then :meth:`wait` raises :class:`ContextError`.
+    :meth:`wait` raises :class:`ContextError` where that is a green thread of the same thread: it cannot run meanwhile.
     """
 
     __slots__ = ("_lock",)
